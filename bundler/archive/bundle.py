@@ -1,0 +1,136 @@
+"""An authenticated bundle: the only thing that the rest of airbundle reads a bundle through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from types import TracebackType
+
+from bundler.archive.entries import Entry
+from bundler.archive.reader import Contents, read_blob
+from bundler.archive.source import BundleFile
+from bundler.core.config import BundleConfig
+from bundler.core.digest import Descriptor, Digest
+from bundler.core.errors import IntegrityError
+from bundler.core.progress import SILENT, Progress
+from bundler.core.release import Release
+
+_READERS = 2
+
+
+@dataclass(frozen=True)
+class Tree:
+    """What one entry consists of: indexes and manifests, children first; configs and layers."""
+
+    manifests: tuple[Descriptor, ...]
+    blobs: tuple[Descriptor, ...]
+
+
+class AuthenticatedBundle:
+    """A bundle whose signature, index, manifests, configs, lock and framing were checked.
+
+    Made by `bundler.sign.open.open_bundle` alone. `status` is ``TRUSTED`` (signed as the policy
+    or key wants it), ``UNTRUSTED`` (signed, but nobody asked by whom) or ``UNSIGNED``. Layers come
+    out through `open` only, which fails at the end when their bytes are not the promised ones.
+    """
+
+    def __init__(
+        self,
+        source: BundleFile,
+        contents: Contents,
+        release: Release,
+        status: str,
+        signers: Sequence[str],
+        envelope: bytes | None,
+    ) -> None:
+        self._source = source
+        self._contents = contents
+        self.release = release
+        self.status = status
+        self.signers = tuple(signers)
+        self.envelope = envelope
+        self.index = contents.index
+        self.entries: tuple[Entry, ...] = contents.inventory.entries
+        self.metadata: Mapping[Digest, bytes] = contents.walk.metadata
+
+    @cached_property
+    def config(self) -> BundleConfig:
+        """Targets, parameters and image map; IntegrityError when they are none."""
+        return BundleConfig.parse(self._contents.inventory.config)
+
+    @property
+    def size(self) -> int:
+        """The file's size in bytes."""
+        return self._source.size
+
+    @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """Every blob that is not metadata, in the order of the file."""
+        return tuple(self._contents.walk.blobs.values())
+
+    def layer(self, title: str) -> bytes:
+        """A layer of the bundle's own manifest, by its title; IntegrityError when there is none."""
+        layers = self._contents.inventory.layers
+        if title not in layers:
+            raise IntegrityError(f"bundle: expected a layer {title!r}, found {', '.join(layers)}")
+        return layers[title]
+
+    def tree(self, entry: Entry) -> Tree:
+        """Everything that `entry` reaches, each digest once."""
+        manifests: dict[Digest, Descriptor] = {}
+        blobs: dict[Digest, Descriptor] = {}
+        self._collect(entry.descriptor, manifests, blobs)
+        return Tree(tuple(manifests.values()), tuple(blobs.values()))
+
+    def _collect(
+        self,
+        descriptor: Descriptor,
+        manifests: dict[Digest, Descriptor],
+        blobs: dict[Digest, Descriptor],
+    ) -> None:
+        if descriptor.digest in manifests:
+            return
+        node = self._contents.walk.nodes[descriptor.digest]
+        for child in node.manifests:
+            self._collect(child.descriptor, manifests, blobs)
+        for leaf in (*((node.config,) if node.config else ()), *node.layers):
+            blobs.setdefault(leaf.descriptor.digest, leaf.descriptor)
+        manifests[descriptor.digest] = descriptor
+
+    def open(self, descriptor: Descriptor) -> Iterator[bytes]:
+        """The bytes of a blob, in pieces of at most 1 MiB; IntegrityError at the end."""
+        known = self.metadata.get(descriptor.digest)
+        return iter([known]) if known is not None else self._read(descriptor)
+
+    def _read(self, descriptor: Descriptor) -> Iterator[bytes]:
+        return read_blob(self._source, self._contents, descriptor)
+
+    def verify_blobs(self, progress: Progress = SILENT) -> None:
+        """Read every layer to its end, two at a time, the largest first; IntegrityError."""
+        progress.phase("reading layers", sum(blob.size for blob in self.blobs))
+
+        def drain(blob: Descriptor) -> None:
+            for piece in self.open(blob):
+                progress.advance(len(piece))
+
+        ordered = sorted(self.blobs, key=lambda blob: -blob.size)
+        with ThreadPoolExecutor(_READERS) as readers:
+            for _ in readers.map(drain, ordered):
+                pass
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._source.close()
+
+    def __enter__(self) -> AuthenticatedBundle:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,124 @@
+"""The entry point: finds the command, and turns every expected error into a message and a code.
+
+`COMMANDS` stands for the help page and for the nearest name after a typing error; a command's
+own module is imported only when that command runs. A module listed there has one
+`command: click.Command`, whose short help is the text in the table (a test compares the two).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+import click
+
+from bundler.cli import output
+from bundler.core.errors import BundlerError, UsageError
+
+PROGRAM = "airbundle"
+
+# name: (module, the one line that `airbundle --help` shows)
+COMMANDS = {
+    "init": ("bundler.cli.init", "Scaffold a bundle project that builds."),
+    "lock": ("bundler.cli.lock", "Resolve every input and write bundle.lock."),
+    "build": ("bundler.cli.build", "Lock if needed, check, pack and sign."),
+    "keygen": ("bundler.cli.keygen", "Make a key pair for signing."),
+    "sign": ("bundler.cli.sign", "Add one more signature to a bundle."),
+    "verify": ("bundler.cli.verify", "Check the signers and every byte of a bundle."),
+    "inspect": ("bundler.cli.inspect", "Show what is inside a bundle."),
+    "render": ("bundler.cli.render", "Print the manifests as they will be applied."),
+    "push": ("bundler.cli.push", "Copy images and models into a registry or a layout."),
+    "install": ("bundler.cli.install", "Plan, push, apply and record a bundle."),
+    "schema": ("bundler.cli.schema", "Print the JSON Schema of a kind of document."),
+}
+
+_INTERRUPTED = 130
+_READER_GONE = 141  # 128 + SIGPIPE, what a shell shows for a program whose reader has left
+
+
+class _LazyGroup(click.Group):
+    """A group whose members are names and help lines, until one of them is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, stub, rest = super().resolve_command(ctx, args)
+        if name is None or stub is None:
+            return name, stub, rest
+        command: click.Command = import_module(COMMANDS[name][0]).command
+        return name, command, rest
+
+
+cli = _LazyGroup(
+    PROGRAM,
+    commands={name: click.Command(name, short_help=text) for name, (_, text) in COMMANDS.items()},
+    help="Models, images and manifests in one signed file, for places connected to nothing.",
+)
+
+
+def main() -> NoReturn:
+    """Run the command line of this process and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The exit code of `airbundle ARGUMENTS`, after its output and its errors were written.
+
+    What is neither a BundlerError nor the user's doing is a bug and goes through.
+    """
+    as_json = output.wants_json(arguments)
+    try:
+        return _invoke(arguments)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        return output.report(_usage_error(error), as_json)
+    except BundlerError as error:
+        return output.report(error, as_json)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("error: interrupted", err=True)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        _forget_streams()
+        return _READER_GONE
+
+
+def _invoke(arguments: Sequence[str]) -> int:
+    try:
+        with cli.make_context(PROGRAM, list(arguments)) as context:
+            cli.invoke(context)
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
+    finally:
+        sys.stdout.flush()
+    return 0
+
+
+def _usage_error(error: click.ClickException) -> UsageError:
+    """`error` in the form of all our errors: what is wrong, then what would be right."""
+    if isinstance(error, click.NoSuchOption | click.exceptions.NoSuchCommand):
+        message, nearest = error.message, error.possibilities
+    else:
+        message, nearest = error.format_message(), None
+    if nearest:
+        hint = f"did you mean {nearest[0]}?"
+    else:
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        hint = f"see `{context.command_path if context else PROGRAM} --help`"
+    message = message.rstrip(".")
+    return UsageError(message[:1].lower() + message[1:], hint)
+
+
+def _forget_streams() -> None:
+    """Send what is still buffered nowhere, so that Python's own last flush stays quiet."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

@@ -1,0 +1,142 @@
+"""Options that several commands share, and what a command receives from them.
+
+======================  =====================================================================
+decorator               parameter of the command
+======================  =====================================================================
+`trust_options`         ``trust: Trust | None``: a TrustPolicy (--trust) or a PublicKey (--key),
+                        read and parsed; None stands for --allow-unsigned, and for nothing else
+`set_option`            ``settings: dict[str, str]``: every --set NAME=VALUE, values as written
+`registry_option`       ``registry: str``: HOST[/PREFIX] or oci:DIR, required, as written
+`target_option`         ``target: str``: the name of an overlay, required
+`output.json_option`    ``as_json: bool``
+======================  =====================================================================
+
+Errors: a TrustError (exit 4) without exactly one of the three trust options; a UsageError
+(exit 2) for a --set that has no ``=`` or names a parameter again. `passphrase` is for the
+commands that open or make a private key.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bundler.core.errors import DocumentError, TrustError, UsageError
+
+# `bundler.sign` is imported where it is used: cryptography is no part of a help page.
+if TYPE_CHECKING:
+    from bundler.sign.trust import Trust
+
+PASSPHRASE_VARIABLE = "AIRBUNDLE_KEY_PASSPHRASE"
+
+Command = Callable[..., None]
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_POLICY = click.option(
+    "--trust", "policy", type=_FILE, metavar="POLICY", help="Trust what this policy accepts."
+)
+_KEY = click.option(
+    "--key", "key", type=_FILE, metavar="PUB", help="Trust what this public key signed."
+)
+_UNSIGNED = click.option(
+    "--allow-unsigned", is_flag=True, help="Accept a bundle that nobody vouches for."
+)
+
+
+def trust_options(function: Command) -> Command:
+    """Add --trust, --key and --allow-unsigned; the command receives `trust` (see above)."""
+
+    @wraps(function)
+    def with_trust(
+        policy: Path | None, key: Path | None, allow_unsigned: bool, **others: Any
+    ) -> None:
+        function(trust=_trust(policy, key, allow_unsigned), **others)
+
+    return _POLICY(_KEY(_UNSIGNED(with_trust)))
+
+
+def _trust(policy: Path | None, key: Path | None, allow_unsigned: bool) -> Trust | None:
+    given = {"--trust": policy, "--key": key, "--allow-unsigned": allow_unsigned}
+    found = [name for name, value in given.items() if value]
+    if len(found) != 1:
+        raise TrustError(
+            "whom to trust: expected exactly one of --trust, --key and --allow-unsigned, "
+            f"found {' and '.join(found) or 'none of them'}",
+            "--trust POLICY or --key PUB, got from elsewhere than the bundle; "
+            "--allow-unsigned checks integrity alone",
+        )
+    if policy is not None:
+        from bundler.core.documents.trust import parse_trust_policy
+
+        return parse_trust_policy(_text(policy), str(policy))
+    if key is not None:
+        from bundler.sign.keys import PublicKey
+
+        return PublicKey.load(key)
+    return None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DocumentError(str(path), "", f"is not UTF-8 at byte {error.start}") from error
+
+
+def _settings(
+    context: click.Context, parameter: click.Parameter, given: tuple[str, ...]
+) -> dict[str, str]:
+    settings: dict[str, str] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise UsageError(f"--set {text}: expected NAME=VALUE")
+        if name in settings:
+            raise UsageError(f"--set {text}: {name} is already set to {settings[name]!r}")
+        settings[name] = value
+    return settings
+
+
+set_option = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    callback=_settings,
+    metavar="NAME=VALUE",
+    help="Set a parameter that the bundle declares; may be repeated.",
+)
+
+registry_option = click.option(
+    "--registry",
+    required=True,
+    metavar="HOST[/PREFIX]|oci:DIR",
+    help="Where images and models go: a registry, or an OCI layout on disk.",
+)
+
+target_option = click.option(
+    "--target", required=True, metavar="TARGET", help="The overlay of the bundle to use."
+)
+
+
+def passphrase(key: str, *, new: bool) -> bytes:
+    """The passphrase of the private key called `key`: AIRBUNDLE_KEY_PASSPHRASE, or a prompt.
+
+    A `new` one is asked for twice. UsageError where there is nobody to ask.
+    """
+    given = os.environ.get(PASSPHRASE_VARIABLE)
+    if given is None:
+        if not sys.stdin.isatty():
+            raise UsageError(
+                f"{key}: needs a passphrase, and there is no terminal to ask on",
+                f"set {PASSPHRASE_VARIABLE}",
+            )
+        given = click.prompt(
+            f"Passphrase for {key}", hide_input=True, confirmation_prompt=new, err=True
+        )
+    return str(given).encode("utf-8", "surrogateescape")

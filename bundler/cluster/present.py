@@ -1,0 +1,164 @@
+"""The present state of a cluster, as far as a release is concerned; reads, and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from bundler.cluster.client import FIELD_MANAGER, Cluster
+from bundler.cluster.release import Record, check_takeover, read_records
+from bundler.core.errors import ClusterError
+from bundler.core.manifests import JsonObject, ObjectId, apply_order
+from bundler.core.plan import (
+    Identity,
+    Owned,
+    Plan,
+    Present,
+    defined_kind,
+    dropped,
+    identity,
+    inventory,
+    is_crd,
+    make_plan,
+    uncheckable,
+)
+from bundler.core.version import Version
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What is to be installed: a record without its inventory, and its objects, relocated."""
+
+    record: Record
+    objects: tuple[JsonObject, ...]
+    namespace: str
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A plan and all that is needed to carry it out.
+
+    `present` are the desired objects in the order of applying; `home` is the namespace of the
+    record, if it must be made; `record` is what will be written last; `before` the one that is
+    there; `uids` belong to the plan's `removed`.
+    """
+
+    plan: Plan
+    present: tuple[Present, ...]
+    home: JsonObject | None
+    record: Present
+    intended: Record
+    before: Record | None
+    uids: Mapping[ObjectId, str]
+    namespace: str
+
+
+def prepare(cluster: Cluster, intent: Intent) -> Prepared:
+    """The plan for `intent`; ClusterError for what would be refused on the way, as far as the
+    server can say without doing it: takeovers, older versions, conflicts, missing kinds."""
+    wanted, namespace = intent.record, intent.namespace
+    objects = apply_order(intent.objects)
+    ids = tuple(ObjectId.of(obj) for obj in objects)
+    records = read_records(cluster, namespace)
+    before = check_takeover(wanted.name, Version.parse(wanted.version), ids, records)
+    previous = before.inventory if before else ()
+    present = survey(cluster, objects)
+    uids = _leftovers(cluster, dropped(previous, ids))
+    kept = make_plan(present, previous, uids).kept
+    record = wanted.with_inventory(inventory(present, previous, kept))
+    home = _missing_home(cluster, namespace, ids)
+    written = _record_present(cluster, record, namespace)
+    made = (*_home_present(cluster, home), *present, written)
+    plan = make_plan(made, previous, uids)
+    return Prepared(plan, present, home, written, record, before, uids, namespace)
+
+
+def survey(cluster: Cluster, objects: Sequence[JsonObject]) -> tuple[Present, ...]:
+    """Each of `objects` as it is and as it would become, in the same order."""
+    brought = {defined_kind(obj) for obj in objects if is_crd(ObjectId.of(obj))}
+    live = {
+        identity(ObjectId.of(obj)): _live(cluster, ObjectId.of(obj), brought) for obj in objects
+    }
+    crds = {
+        identity(ObjectId.of(obj)): _asked(cluster, obj, live)
+        for obj in objects
+        if is_crd(ObjectId.of(obj))
+    }
+    absent = {each for each, found in live.items() if found is None}
+    moving = {each for each, found in crds.items() if found.change != "unchanged"}
+    silent = uncheckable(objects, absent, moving)
+    return tuple(_present(cluster, obj, live, crds, silent) for obj in objects)
+
+
+def _present(
+    cluster: Cluster,
+    obj: JsonObject,
+    live: Mapping[Identity, JsonObject | None],
+    crds: Mapping[Identity, Present],
+    silent: Collection[Identity],
+) -> Present:
+    name = identity(ObjectId.of(obj))
+    if name in crds:
+        return crds[name]
+    return Present(obj, live[name], None) if name in silent else _asked(cluster, obj, live)
+
+
+def _asked(
+    cluster: Cluster, obj: JsonObject, live: Mapping[Identity, JsonObject | None]
+) -> Present:
+    return Present(obj, live[identity(ObjectId.of(obj))], cluster.apply(obj, dry_run=True))
+
+
+def _live(
+    cluster: Cluster, object_id: ObjectId, brought: Collection[tuple[str, str]]
+) -> JsonObject | None:
+    if (object_id.group, object_id.kind) in brought and cluster.resource(object_id) is None:
+        return None
+    live = cluster.get(object_id)
+    if live is not None and "deletionTimestamp" in live["metadata"]:
+        raise ClusterError(
+            f"{object_id}: is being deleted since {live['metadata']['deletionTimestamp']}",
+            "wait until it is gone, or find out what holds it (its finalizers)",
+        )
+    return live
+
+
+def _leftovers(cluster: Cluster, gone: Sequence[Owned]) -> dict[ObjectId, str]:
+    """The uids of those of `gone` that are there and that we still manage.
+
+    Who deletes an object of ours and makes another one of that name has taken it over.
+    """
+    uids: dict[ObjectId, str] = {}
+    for owned in gone:
+        served = owned.made and cluster.resource(owned.id) is not None
+        live = cluster.get(owned.id) if served else None
+        if live is not None and _is_ours(live):
+            uids[owned.id] = live["metadata"]["uid"]
+    return uids
+
+
+def _is_ours(live: JsonObject) -> bool:
+    fields = live["metadata"].get("managedFields") or []
+    return any(
+        each.get("manager") == FIELD_MANAGER and each.get("operation") == "Apply" for each in fields
+    )
+
+
+def _missing_home(
+    cluster: Cluster, namespace: str, desired: Collection[ObjectId]
+) -> JsonObject | None:
+    home = ObjectId("v1", "Namespace", None, namespace)
+    if home in desired or cluster.get(home) is not None:
+        return None
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+
+
+def _home_present(cluster: Cluster, home: JsonObject | None) -> tuple[Present, ...]:
+    return () if home is None else survey(cluster, (home,))
+
+
+def _record_present(cluster: Cluster, record: Record, namespace: str) -> Present:
+    secret = record.secret(namespace)
+    if cluster.get(ObjectId("v1", "Namespace", None, namespace)) is None:
+        return Present(secret, None, None)
+    return survey(cluster, (secret,))[0]

@@ -1,0 +1,213 @@
+"""A bundle into a destination: every image, model and file set, and last the bundle itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bundler.archive import format as fmt
+from bundler.archive.bundle import AuthenticatedBundle
+from bundler.archive.entries import Entry
+from bundler.core.destination import Destination, check_tag
+from bundler.core.digest import Descriptor, Digest
+from bundler.core.errors import SourceError
+from bundler.core.progress import Progress
+from bundler.core.strictjson import canonical
+
+ARTIFACT_TYPE = "application/vnd.airbundle.release.v1+json"
+ENVELOPE = "application/vnd.dsse.envelope.v1+json"
+# No type of the image specification: a registry looks for an index's children in the same
+# repository, where they are not.
+METADATA = "application/vnd.airbundle.release.metadata.v1"
+_EMPTY = Descriptor.of(fmt.OCI_EMPTY, fmt.EMPTY_JSON)
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """One blob that a repository lacks; `shared` names a repository that has it by then."""
+
+    repository: str
+    blob: Descriptor
+    shared: str | None
+
+
+@dataclass(frozen=True)
+class PushPlan:
+    """What a push would send: blobs, and entries whose top manifest is not there under its tag."""
+
+    transfers: tuple[Transfer, ...]
+    entries: tuple[Entry, ...]
+    artifact: bool
+
+    @property
+    def size(self) -> int:
+        """How many bytes of blobs go over the line, when all sharing succeeds."""
+        return sum(each.blob.size for each in self.transfers if each.shared is None)
+
+    @property
+    def blobs(self) -> int:
+        """How many blobs go over the line, when all sharing succeeds."""
+        return sum(each.shared is None for each in self.transfers)
+
+    def summary(self) -> str:
+        """One line for a person."""
+        shared = len(self.transfers) - self.blobs
+        return (
+            f"{self.blobs} blobs ({self.size} bytes), {shared} shared between repositories, "
+            f"{len(self.entries)} entries"
+        )
+
+    def to_json(self) -> dict[str, object]:
+        """Counts and names, for scripts."""
+        return {
+            "blobs": self.blobs,
+            "bytes": self.size,
+            "entries": [entry.name for entry in self.entries],
+            "artifact": self.artifact,
+        }
+
+
+@dataclass(frozen=True)
+class PushedBundle:
+    """A bundle all of whose images, models and files a destination holds, by digest.
+
+    Made by `push_bundle` alone; without one, nothing can be applied. `registry` is where a
+    cluster pulls from, or None for a layout on disk; `sent` is what was missing there.
+    """
+
+    bundle: AuthenticatedBundle
+    registry: str | None
+    sent: PushPlan
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """The bundle without its layers, as an OCI artifact: what verifies it again, without the file.
+
+    Its layers are the envelope (if signed), `index.json`, and every manifest and metadata blob.
+    """
+
+    repository: str
+    tag: str
+    manifest: Descriptor
+    data: bytes
+    blobs: tuple[tuple[Descriptor, bytes], ...]
+
+
+def top_tag(digest: Digest) -> str:
+    """The tag that keeps a top manifest from a registry's garbage collection."""
+    return f"airbundle-{digest.hex[:16]}"
+
+
+def bundle_artifact(bundle: AuthenticatedBundle) -> Artifact:
+    """The artifact of `bundle`: the same bytes for the same bundle and signatures."""
+    members = [("index.json", METADATA, bundle.index)]
+    if bundle.envelope is not None:
+        members.insert(0, ("airbundle.sig.json", ENVELOPE, bundle.envelope))
+    members += [
+        (f"blobs/sha256/{digest.hex}", METADATA, bundle.metadata[digest])
+        for digest in sorted(bundle.metadata)
+    ]
+    layers = [(title, Descriptor.of(kind, data), data) for title, kind, data in members]
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": fmt.OCI_MANIFEST,
+        "artifactType": ARTIFACT_TYPE,
+        "config": _EMPTY.to_json(),
+        "layers": [
+            blob.to_json() | {"annotations": {fmt.TITLE: title}} for title, blob, _ in layers
+        ],
+    }
+    data = canonical(manifest)
+    return Artifact(
+        f"bundles/{bundle.release.name}",
+        check_tag(str(bundle.release.version)),
+        Descriptor.of(fmt.OCI_MANIFEST, data),
+        data,
+        ((_EMPTY, fmt.EMPTY_JSON), *((blob, content) for _, blob, content in layers)),
+    )
+
+
+def plan_push(bundle: AuthenticatedBundle, destination: Destination) -> PushPlan:
+    """What is missing in `destination`; sends nothing.
+
+    SourceError for a repository that no registry takes, and when this version is published there
+    already with other content.
+    """
+    artifact = bundle_artifact(bundle)
+    published = destination.tagged(artifact.repository, artifact.tag)
+    if published not in (None, artifact.manifest.digest):
+        raise SourceError(
+            f"{artifact.repository}:{artifact.tag}: this version is already published with other "
+            f"content: expected {artifact.manifest.digest}, found {published}",
+            "what is published stays, its signatures too: give the bundle a new version",
+        )
+    transfers: list[Transfer] = []
+    entries: list[Entry] = []
+    holders: dict[Digest, str] = {}
+    asked: set[tuple[str, Digest]] = set()
+    for entry in _entries(bundle):
+        where, top = entry.repository, entry.descriptor.digest
+        for blob in bundle.tree(entry).blobs:
+            # The first repository that has it, or will have it by the time it is asked to share.
+            holder = holders.setdefault(blob.digest, where)
+            if (where, blob.digest) not in asked and not destination.has_blob(where, blob):
+                transfers.append(Transfer(where, blob, None if holder == where else holder))
+            asked.add((where, blob.digest))
+        if destination.tagged(where, top_tag(top)) != top:
+            entries.append(entry)
+    return PushPlan(tuple(transfers), tuple(entries), published is None)
+
+
+def push_bundle(
+    bundle: AuthenticatedBundle, destination: Destination, progress: Progress
+) -> PushedBundle:
+    """Bring what `destination` lacks of all entries: blobs, then manifests, children first.
+
+    The bundle's own artifact is `push_artifact`'s, last of all. IntegrityError when the file
+    changed; SourceError when the destination refuses.
+    """
+    plan = plan_push(bundle, destination)
+    progress.phase("pushing", plan.size)
+    for each in plan.transfers:
+        if each.shared is None or not destination.mount_blob(
+            each.repository, each.blob, each.shared
+        ):
+            chunks = _Chunks(bundle, each.blob, progress)
+            destination.put_blob(each.repository, each.blob, chunks)
+    for entry in plan.entries:
+        for manifest in bundle.tree(entry).manifests:
+            tag = top_tag(manifest.digest) if manifest == entry.descriptor else None
+            data = bundle.metadata[manifest.digest]
+            destination.put_manifest(entry.repository, tag, manifest, data)
+    return PushedBundle(bundle, destination.registry, plan)
+
+
+def push_artifact(pushed: PushedBundle, destination: Destination) -> Digest:
+    """Publish the bundle's artifact as ``bundles/<name>:<version>``; its manifest's digest."""
+    artifact = bundle_artifact(pushed.bundle)
+    if destination.tagged(artifact.repository, artifact.tag) == artifact.manifest.digest:
+        return artifact.manifest.digest
+    for blob, data in artifact.blobs:
+        if not destination.has_blob(artifact.repository, blob):
+            destination.put_blob(artifact.repository, blob, (data,))
+    destination.put_manifest(artifact.repository, artifact.tag, artifact.manifest, artifact.data)
+    return artifact.manifest.digest
+
+
+def _entries(bundle: AuthenticatedBundle) -> tuple[Entry, ...]:
+    return tuple(entry for entry in bundle.entries if entry.kind != "bundle")
+
+
+@dataclass(frozen=True)
+class _Chunks:
+    """A blob's bytes, verified as they are read; every iteration reads anew."""
+
+    bundle: AuthenticatedBundle
+    blob: Descriptor
+    progress: Progress
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self.bundle.open(self.blob):
+            yield chunk
+            self.progress.advance(len(chunk))

@@ -1,0 +1,182 @@
+"""Kubernetes objects as plain data: their identity, their bytes, and the order of applying."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bundler.core import jsonpointer, yamltext
+from bundler.core.errors import DocumentError, IntegrityError, PolicyError
+from bundler.core.strictjson import canonical
+
+JsonObject = dict[str, Any]
+
+# Each kind after what the API server, or a controller, needs before it; what enforces policy
+# stands before the pods that it is for, and webhooks last, since they could refuse the rest.
+_ORDER = (
+    ("Namespace",),
+    ("CustomResourceDefinition",),
+    ("PriorityClass", "RuntimeClass", "ResourceQuota", "LimitRange"),
+    ("StorageClass", "VolumeSnapshotClass", "CSIDriver"),
+    ("ServiceAccount",),
+    ("ClusterRole", "Role"),
+    ("ClusterRoleBinding", "RoleBinding"),
+    ("NetworkPolicy",),
+    ("ConfigMap", "Secret"),
+    ("PersistentVolume",),
+    ("PersistentVolumeClaim",),
+    ("Service",),
+    ("PodDisruptionBudget",),
+    ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Pod", "Job", "CronJob"),
+)
+_AFTER_WORKLOADS = (
+    ("HorizontalPodAutoscaler", "ScaledObject", "ScaledJob"),
+    ("IngressClass", "Ingress"),
+    ("APIService",),
+    ("ValidatingAdmissionPolicy", "MutatingAdmissionPolicy"),
+    ("ValidatingAdmissionPolicyBinding", "MutatingAdmissionPolicyBinding"),
+    ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"),
+)
+# Kinds that no list has (custom resources, mostly) go between: their CRDs are there by then, and
+# so are the controllers that a bundle may bring as Deployments.
+_OTHERS = len(_ORDER)
+_RANK = {kind: rank for rank, kinds in enumerate(_ORDER) for kind in kinds} | {
+    kind: rank for rank, kinds in enumerate(_AFTER_WORKLOADS, _OTHERS + 1) for kind in kinds
+}
+
+
+@dataclass(frozen=True, order=True)
+class ObjectId:
+    """What an object is called: ``apps/v1``, ``Deployment``, namespace or None, name."""
+
+    api_version: str
+    kind: str
+    namespace: str | None
+    name: str
+
+    @classmethod
+    def of(cls, obj: JsonObject) -> ObjectId:
+        """The id of an object that `parse_manifests` or `load` gave."""
+        metadata = obj["metadata"]
+        return cls(obj["apiVersion"], obj["kind"], metadata.get("namespace"), metadata["name"])
+
+    @property
+    def group(self) -> str:
+        """The API group: ``apps`` for ``apps/v1``, empty for ``v1``."""
+        return self.api_version.rpartition("/")[0]
+
+    def __str__(self) -> str:
+        place = f"{self.namespace}/{self.name}" if self.namespace else self.name
+        return f"{self.kind} {place}"
+
+
+def parse_manifests(text: str, where: str) -> tuple[JsonObject, ...]:
+    """The objects in the YAML documents of `text`, lists flattened, in their order.
+
+    DocumentError for what is no named Kubernetes object, has a generated name, or holds what
+    JSON can't; `where` names the text. PolicyError when two objects have the same id.
+    """
+    objects: list[JsonObject] = []
+    for node in yamltext.load_all(text, where, ambiguous="refuse"):
+        if node.value is not None:
+            objects += _flatten(node.value, node.where)
+    require_unique(objects, where)
+    return tuple(objects)
+
+
+def require_unique(objects: Sequence[JsonObject], where: str) -> None:
+    """PolicyError, naming both, when two objects are one in the cluster.
+
+    Two versions of one API group name the same object.
+    """
+    seen: dict[tuple[str, str, str | None, str], int] = {}
+    for number, obj in enumerate(objects, 1):
+        this = ObjectId.of(obj)
+        first = seen.setdefault((this.group, this.kind, this.namespace, this.name), number)
+        if first != number:
+            raise PolicyError(
+                f"{where}: object {first} ({ObjectId.of(objects[first - 1])}, "
+                f"{ObjectId.of(objects[first - 1]).api_version}) and object {number} "
+                f"({this}, {this.api_version}) have the same id",
+                hint="keep one of them, or change it with a patch",
+            )
+
+
+def dump(objects: Iterable[JsonObject]) -> bytes:
+    """A JSON array in canonical spelling, one object a line; `load` is its inverse."""
+    return b"[\n" + b",\n".join(canonical(obj) for obj in objects) + b"\n]\n"
+
+
+def load(data: bytes, where: str = "manifests") -> tuple[JsonObject, ...]:
+    """The objects that `dump` wrote; IntegrityError for any other bytes.
+
+    PolicyError as `require_unique`.
+    """
+    try:
+        objects = json.loads(data)
+        if isinstance(objects, list):
+            flat = tuple(each for obj in objects for each in _flatten(obj, where))
+            if dump(flat) == data:
+                require_unique(flat, where)
+                return flat
+    except (ValueError, RecursionError, DocumentError) as error:
+        raise IntegrityError(f"{where}: are no manifests: {error}") from error
+    raise IntegrityError(f"{where}: expected the canonical form, one object a line")
+
+
+def apply_order(objects: Iterable[JsonObject]) -> tuple[JsonObject, ...]:
+    """`objects` so that each comes after what it needs; the rest stays as it was (stable)."""
+    return tuple(sorted(objects, key=lambda obj: _RANK.get(obj["kind"], _OTHERS)))
+
+
+def _flatten(value: object, where: str) -> Iterator[JsonObject]:
+    obj = _object(value, where)
+    items = obj.get("items")
+    if obj["kind"].endswith("List") and isinstance(items, list):
+        for index, item in enumerate(items):
+            yield from _flatten(item, f"{where}: items/{index}")
+        return
+    metadata = obj.get("metadata")
+    if not isinstance(metadata, dict):
+        raise DocumentError(where, "metadata", "expected a mapping with a name")
+    if "generateName" in metadata:
+        raise DocumentError(
+            where,
+            "metadata.generateName",
+            "a generated name can't be planned, audited or removed again",
+            hint="write metadata.name",
+        )
+    _text(metadata, "name", where, "metadata.name")
+    if metadata.get("namespace") is not None:
+        _text(metadata, "namespace", where, "metadata.namespace")
+    _require_finite(obj, where)
+    yield obj
+
+
+def _object(value: object, where: str) -> JsonObject:
+    if not isinstance(value, dict):
+        raise DocumentError(where, "", f"expected a Kubernetes object, found {value!r:.80}")
+    _text(value, "apiVersion", where, "apiVersion")
+    _text(value, "kind", where, "kind")
+    return value
+
+
+def _text(mapping: JsonObject, key: str, where: str, field: str) -> None:
+    if not isinstance(mapping.get(key), str) or not mapping[key]:
+        found = repr(mapping[key])[:80] if key in mapping else "nothing"
+        raise DocumentError(where, field, f"expected a string that isn't empty, found {found}")
+
+
+def _require_finite(value: object, where: str, path: jsonpointer.Path = ()) -> None:
+    # Of what YAML can say and JSON can't, `yamltext` lets only .inf and .nan pass.
+    if isinstance(value, dict):
+        for key, child in value.items():
+            _require_finite(child, where, (*path, key))
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            _require_finite(child, where, (*path, index))
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise DocumentError(where, jsonpointer.spell(path), f"{value} is no number in JSON")

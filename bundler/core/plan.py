@@ -1,0 +1,192 @@
+"""What an install will do, decided before anything is done: a pure difference.
+
+Whether an object changes is not guessed here: it is its present form compared with what the API
+server says that it would become (a dry run of the very apply that would follow).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bundler.core.manifests import JsonObject, ObjectId
+
+Identity = tuple[str, str, str | None, str]
+Change = Literal["created", "changed", "unchanged", "unchecked"]
+
+# Deleting one of these deletes what others put into it, or data: an upgrade leaves them.
+KEPT_KINDS = frozenset({"Namespace", "CustomResourceDefinition", "PersistentVolumeClaim"})
+
+# The server's own bookkeeping, which differs although nothing does.
+_BOOKKEEPING = frozenset({"managedFields", "resourceVersion", "generation", "creationTimestamp"})
+
+
+@dataclass(frozen=True, order=True)
+class Owned:
+    """An object of a release; `made` when the release created it, rather than found it there."""
+
+    id: ObjectId
+    made: bool
+
+
+@dataclass(frozen=True)
+class Present:
+    """One desired object on the cluster: what it is, and what it would become.
+
+    `live` is None when it isn't there; `dry_run` is None when the server could not be asked,
+    since its namespace or its kind comes, or changes, with this very plan.
+    """
+
+    desired: JsonObject
+    live: JsonObject | None
+    dry_run: JsonObject | None
+
+    @property
+    def change(self) -> Change:
+        """What applying this object does."""
+        if self.dry_run is None:
+            return "unchecked"
+        if self.live is None:
+            return "created"
+        return "unchanged" if _essence(self.live) == _essence(self.dry_run) else "changed"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every object of a release, each in one list; the lists are in the order of the deeds.
+
+    `removed` are objects that the previous release made and this one lacks; `kept` are those of
+    them that stay, because deleting them would delete more (see `KEPT_KINDS`).
+    """
+
+    created: tuple[ObjectId, ...] = field(default=())
+    changed: tuple[ObjectId, ...] = field(default=())
+    removed: tuple[ObjectId, ...] = field(default=())
+    unchanged: tuple[ObjectId, ...] = field(default=())
+    unchecked: tuple[ObjectId, ...] = field(default=())
+    kept: tuple[ObjectId, ...] = field(default=())
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing would be done."""
+        return not (self.created or self.changed or self.removed or self.unchecked)
+
+    def to_json(self) -> dict[str, list[dict[str, object]]]:
+        """The lists, with each object's id in full."""
+        return {
+            name: [id_to_json(each) for each in getattr(self, name)]
+            for name in ("created", "changed", "removed", "unchanged", "unchecked", "kept")
+        }
+
+
+def make_plan(
+    present: Sequence[Present], previous: Collection[Owned], leftovers: Collection[ObjectId]
+) -> Plan:
+    """The plan for the desired objects in `present`, given the `previous` release's inventory.
+
+    `leftovers` are the objects of `previous` that are on the cluster and still ours; what is
+    neither made by the previous release nor among them is never removed.
+    """
+    lists: dict[Change, list[ObjectId]] = {
+        "created": [],
+        "changed": [],
+        "unchanged": [],
+        "unchecked": [],
+    }
+    for each in present:
+        lists[each.change].append(ObjectId.of(each.desired))
+    gone = dropped(previous, (ObjectId.of(each.desired) for each in present))
+    removable = {identity(each) for each in leftovers}
+    going = [each.id for each in gone if each.made and identity(each.id) in removable]
+    return Plan(
+        created=tuple(lists["created"]),
+        changed=tuple(lists["changed"]),
+        removed=tuple(each for each in reversed(going) if each.kind not in KEPT_KINDS),
+        unchanged=tuple(lists["unchanged"]),
+        unchecked=tuple(lists["unchecked"]),
+        kept=tuple(each for each in going if each.kind in KEPT_KINDS),
+    )
+
+
+def dropped(previous: Iterable[Owned], desired: Iterable[ObjectId]) -> tuple[Owned, ...]:
+    """What `previous` has and `desired` lacks; a new version of an API is no new object."""
+    staying = {identity(each) for each in desired}
+    return tuple(each for each in previous if identity(each.id) not in staying)
+
+
+def inventory(
+    present: Sequence[Present], previous: Collection[Owned], kept: Collection[ObjectId]
+) -> tuple[Owned, ...]:
+    """The inventory of the release that `present` describes, in the order of applying.
+
+    An object is `made` by it when it was not there, or when the previous release had made it.
+    What is `kept` stays in it, so that an uninstall knows it.
+    """
+    made = {identity(each.id): each.made for each in previous}
+    owned = [Owned(ObjectId.of(each.desired), _made(each, made)) for each in present]
+    return (*(Owned(each, True) for each in kept), *owned)
+
+
+def _made(present: Present, before: Mapping[Identity, bool]) -> bool:
+    return present.live is None or before.get(identity(ObjectId.of(present.desired)), False)
+
+
+def identity(object_id: ObjectId) -> Identity:
+    """What makes two ids the same object: group, kind, namespace, name; not the API's version."""
+    return object_id.group, object_id.kind, object_id.namespace, object_id.name
+
+
+def id_to_json(object_id: ObjectId) -> dict[str, object]:
+    """An id as plain data; `id_from_json` is its inverse."""
+    return {
+        "apiVersion": object_id.api_version,
+        "kind": object_id.kind,
+        "namespace": object_id.namespace,
+        "name": object_id.name,
+    }
+
+
+def uncheckable(
+    objects: Sequence[JsonObject], absent: Collection[Identity], moving: Collection[Identity]
+) -> frozenset[Identity]:
+    """The objects about which the server can't be asked before the plan has begun.
+
+    Those in a namespace that is in `objects` and `absent` from the cluster, and those of a kind
+    whose CRD is in `objects` and `moving` (absent, or about to change).
+    """
+    ids = [ObjectId.of(obj) for obj in objects]
+    namespaces = {each.name for each in ids if is_namespace(each) and identity(each) in absent}
+    kinds = {
+        defined_kind(obj)
+        for obj, each in zip(objects, ids, strict=True)
+        if is_crd(each) and identity(each) in moving
+    }
+    return frozenset(
+        identity(each)
+        for each in ids
+        if each.namespace in namespaces or (each.group, each.kind) in kinds
+    )
+
+
+def is_namespace(object_id: ObjectId) -> bool:
+    """Whether this is a core Namespace."""
+    return (object_id.group, object_id.kind) == ("", "Namespace")
+
+
+def is_crd(object_id: ObjectId) -> bool:
+    """Whether this is a CustomResourceDefinition."""
+    named = object_id.group, object_id.kind
+    return named == ("apiextensions.k8s.io", "CustomResourceDefinition")
+
+
+def defined_kind(crd: JsonObject) -> tuple[str, str]:
+    """The (group, kind) that a CustomResourceDefinition defines; empty where it says nothing."""
+    spec = crd.get("spec") or {}
+    return str(spec.get("group", "")), str((spec.get("names") or {}).get("kind", ""))
+
+
+def _essence(obj: JsonObject) -> JsonObject:
+    metadata = obj.get("metadata") or {}
+    essential = {key: value for key, value in metadata.items() if key not in _BOOKKEEPING}
+    return {key: value for key, value in obj.items() if key != "status"} | {"metadata": essential}

@@ -1,0 +1,19 @@
+"""What a rule may know besides the objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bundler.core.documents.policy import Policy
+
+
+@dataclass(frozen=True)
+class RuleContext:
+    """The policy, and the placeholder references (``registry.airbundle.invalid/…@sha256:…``)
+    of all images and models that travel with the objects. No date: a rule can't know it.
+    """
+
+    policy: Policy
+    images: frozenset[str]

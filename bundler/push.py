@@ -1,0 +1,65 @@
+"""`airbundle push`: images, models and files of a bundle into a registry or an OCI layout."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from bundler.archive.bundle import AuthenticatedBundle
+from bundler.archive.layout import LayoutDestination
+from bundler.cluster.push import PushPlan, push_artifact, push_bundle
+from bundler.core.destination import Destination
+from bundler.core.digest import Digest
+from bundler.core.errors import UsageError
+from bundler.core.progress import Progress
+from bundler.tools.registry import RegistryDestination
+
+LAYOUT_PREFIX = "oci:"
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What was brought where, and the digest under which the bundle itself can be found there.
+
+    `status` is the bundle's: TRUSTED, UNTRUSTED or UNSIGNED.
+    """
+
+    status: str
+    name: str
+    version: str
+    index: Digest
+    destination: str
+    sent: PushPlan
+    artifact: Digest
+
+
+def open_destination(text: str) -> Destination:
+    """The registry ``HOST[/PREFIX]`` or the layout ``oci:DIR``; UsageError for anything else."""
+    if not text.startswith(LAYOUT_PREFIX):
+        return RegistryDestination(text)
+    folder = text.removeprefix(LAYOUT_PREFIX)
+    if not folder:
+        raise UsageError("oci: expected a folder behind it, found nothing")
+    return LayoutDestination(Path(folder))
+
+
+def push(bundle: AuthenticatedBundle, registry: str, progress: Progress) -> Pushed:
+    """Bring to `registry` what it lacks of `bundle`; pushed again, nothing changes.
+
+    SourceError when the registry refuses or has this version with other content; IntegrityError
+    when the file is not what it was.
+    """
+    with closing(open_destination(registry)) as destination:
+        pushed = push_bundle(bundle, destination, progress)
+        artifact = push_artifact(pushed, destination)
+    release = bundle.release
+    return Pushed(
+        bundle.status,
+        release.name,
+        release.version,
+        release.index,
+        registry,
+        pushed.sent,
+        artifact,
+    )

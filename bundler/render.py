@@ -1,0 +1,113 @@
+"""`airbundle render`: the objects of one target as they will be applied."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bundler.archive.bundle import AuthenticatedBundle
+from bundler.core import images, lock, manifests, parameters, rules
+from bundler.core.digest import Digest
+from bundler.core.documents.bundle import parse_bundle
+from bundler.core.documents.policy import Policy, parse_policy
+from bundler.core.errors import IntegrityError, PolicyError, UsageError
+from bundler.core.findings import Finding, apply_waivers
+from bundler.core.manifests import JsonObject
+from bundler.core.reference import PLACEHOLDER_HOST
+from bundler.core.yamldump import dump_all
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What one target is for one site: its objects in the order of applying, and why it may be.
+
+    `values` are all parameters with what they are set to; `waived` the findings of the core
+    rules that the bundle's policy lets pass, and `warnings` those that shut no gate.
+    """
+
+    target: str
+    objects: tuple[JsonObject, ...]
+    values: Mapping[str, parameters.Value]
+    waived: tuple[Finding, ...]
+    warnings: tuple[Finding, ...]
+
+    def yaml(self) -> str:
+        """The objects as YAML documents, which read back as the same objects."""
+        return dump_all(self.objects)
+
+
+def render(
+    bundle: AuthenticatedBundle, target: str, settings: Mapping[str, str], registry: str | None
+) -> Rendered:
+    """The objects of `target` with `settings` for its parameters and images from `registry`.
+
+    Without a registry (``HOST[/PREFIX]``) images keep their placeholder host. UsageError for an
+    unknown target or setting; PolicyError when the core rules refuse what the settings made.
+    """
+    config = bundle.config
+    if target not in config.targets:
+        known = ", ".join(config.targets) or "none"
+        raise UsageError(f"target {target!r}: this bundle has {known}")
+    layer = f"targets/{target}.json"
+    signed = manifests.load(bundle.layer(layer), layer)
+    values = parameters.values(config.parameters, settings)
+    objects = parameters.substitute(signed, config.parameters, values)
+    findings = _check(bundle, objects)
+    if registry is not None:
+        objects = images.relocate(target, objects, config.image_map, registry)
+    return Rendered(
+        target,
+        manifests.apply_order(objects),
+        values,
+        tuple(each for each in findings if each.waiver is not None),
+        tuple(each for each in findings if each.waiver is None),
+    )
+
+
+def _check(bundle: AuthenticatedBundle, objects: tuple[JsonObject, ...]) -> tuple[Finding, ...]:
+    """What the core rules find, once more; PolicyError when something blocks."""
+    policy = _policy(bundle)
+    carried = frozenset(
+        f"{PLACEHOLDER_HOST}/{entry.repository}@{entry.descriptor.digest}"
+        for entry in bundle.entries
+        if entry.kind in ("image", "model")
+    )
+    found = apply_waivers(rules.check(objects, rules.RuleContext(policy, carried)), policy)
+    blocking = [each for each in found if each.blocks]
+    if blocking:
+        shown = "; ".join(
+            f"{each.rule}: {each.subject}: {each.message}" for each in blocking[:_SHOWN]
+        )
+        raise PolicyError(
+            f"{len(blocking)} findings of the core rules: {shown}",
+            blocking[0].hint or "what --set changes passes the same gate as the build",
+        )
+    return found
+
+
+def _policy(bundle: AuthenticatedBundle) -> Policy:
+    """The policy that the bundle was built with, out of its signed sources."""
+    sources = _sources(bundle.layer("sources.tar"))
+    spec = lock.parse(bundle.layer("lock.json"), "lock.json").spec
+    text = next((data for data in sources.values() if Digest.of(data) == spec), None)
+    if text is None:
+        raise IntegrityError(f"sources.tar: expected the spec {spec}, found no such file")
+    path = parse_bundle(text.decode(), "bundle.yaml").policy
+    if path is None:
+        return Policy()
+    if path not in sources:
+        raise IntegrityError(f"sources.tar: expected the policy {path}, found no such file")
+    return parse_policy(sources[path].decode(), path)
+
+
+def _sources(data: bytes) -> dict[str, bytes]:
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
+            files = ((member.name, archive.extractfile(member)) for member in archive)
+            return {name: file.read() for name, file in files if file is not None}
+    except tarfile.TarError as error:
+        raise IntegrityError(f"sources.tar: can't be read: {error}") from error

@@ -1,0 +1,116 @@
+"""Would an unpickler begin to work on these bytes? A walk over opcodes that runs none of them.
+
+The opcodes, their arguments and what they do to the stack are those of `pickletools`; the walk ends
+where an unpickler would give up.
+"""
+
+from __future__ import annotations
+
+import pickletools
+import re
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+PROTO = b"\x80"
+# Behind so many opcodes that make sense, nobody believes in a text by chance.
+MAX_OPCODES = 100_000
+MAX_LINE = 64 * 1024
+
+_OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
+_CALLS = frozenset({"REDUCE", "BUILD", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX"})
+_IMPORTS = frozenset({"GLOBAL", "STACK_GLOBAL", "EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID"})
+_LENGTH_BYTES = {
+    pickletools.TAKEN_FROM_ARGUMENT1: 1,
+    pickletools.TAKEN_FROM_ARGUMENT4: 4,
+    pickletools.TAKEN_FROM_ARGUMENT4U: 4,
+    pickletools.TAKEN_FROM_ARGUMENT8U: 8,
+}
+# How an argument that is a line of text has to begin, or an unpickler stops there. No more than
+# that: it takes hexadecimal digits, underscores, and in C anything behind a NUL.
+_NUMBER = re.compile(rb"\s*[-+]?[0-9]")
+_FLOAT = re.compile(rb"\s*[-+]?(?:[0-9.]|inf|nan)", re.IGNORECASE)
+_QUOTE = re.compile(rb"\s*['\"]")
+_NAME = re.compile(rb"\S+\n")
+_LINES = {
+    "INT": _NUMBER, "LONG": _NUMBER, "GET": _NUMBER, "PUT": _NUMBER,
+    "FLOAT": _FLOAT, "STRING": _QUOTE, "GLOBAL": _NAME, "INST": _NAME,
+}  # fmt: skip
+
+
+def begins_as_pickle(stream: BinaryIO, size: int) -> bool:
+    """Whether an unpickler would come as far as calling something, or to an end.
+
+    With the magic of protocol 2 and later, an import or any end will do. Without it, as text may
+    look like opcodes, it takes a call, or an end that is also the file's. `stream` is at its
+    beginning, and `size` bytes long.
+    """
+    magic = stream.read(2)
+    known = len(magic) == 2 and magic[:1] == PROTO and magic[1] < 0x20
+    stream.seek(0)
+    suspicious = _CALLS | _IMPORTS if known else _CALLS
+    walk = _Walk(stream, size)
+    for _ in range(MAX_OPCODES):
+        name = walk.step()
+        if name is None:
+            return False
+        if name in suspicious:
+            return True
+        if name == "STOP":
+            return known or stream.tell() == size
+    return True
+
+
+@dataclass
+class _Walk:
+    """An unpickler's stack, of which only the marks are of interest."""
+
+    stream: BinaryIO
+    size: int
+    stack: list[bool] = field(default_factory=list)
+
+    def step(self) -> str | None:
+        """The name of the next opcode once its argument and its effect made sense, else None."""
+        opcode = _OPCODES.get(self.stream.read(1))
+        if opcode is None or not self._skip_argument(opcode) or not self._apply(opcode):
+            return None
+        return opcode.name
+
+    def _skip_argument(self, opcode: pickletools.OpcodeInfo) -> bool:
+        if opcode.arg is None:
+            return True
+        if opcode.arg.n == pickletools.UP_TO_NEWLINE:
+            lines = 2 if opcode.name in ("GLOBAL", "INST") else 1
+            return all(self._line(opcode.name) for _ in range(lines))
+        width = _LENGTH_BYTES.get(opcode.arg.n)
+        length = opcode.arg.n if width is None else self._length(width)
+        if length is None or length > self.size - self.stream.tell():
+            return False
+        self.stream.seek(length, 1)
+        return True
+
+    def _length(self, width: int) -> int | None:
+        prefix = self.stream.read(width)
+        return int.from_bytes(prefix, "little") if len(prefix) == width else None
+
+    def _line(self, name: str) -> bool:
+        line = piece = self.stream.readline(MAX_LINE)
+        while piece and not piece.endswith(b"\n"):
+            piece = self.stream.readline(MAX_LINE)
+        shape = _LINES.get(name)
+        return bool(piece) and (shape is None or bool(shape.match(line)))
+
+    def _apply(self, opcode: pickletools.OpcodeInfo) -> bool:
+        before = opcode.stack_before
+        count = len(before)
+        marked = pickletools.markobject in before
+        if marked or (opcode.name == "POP" and self.stack and self.stack[-1]):
+            if True not in self.stack:
+                return False
+            while not self.stack.pop():
+                pass
+            count = before.index(pickletools.markobject) if marked else 0
+        if count > len(self.stack) or (count and any(self.stack[-count:])):
+            return False
+        del self.stack[len(self.stack) - count :]
+        self.stack += [item is pickletools.markobject for item in opcode.stack_after]
+        return True

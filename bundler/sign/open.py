@@ -1,0 +1,70 @@
+"""The one door to a bundle: authenticate, then interpret."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bundler.archive.bundle import AuthenticatedBundle
+from bundler.archive.reader import Contents, read_contents, read_slot
+from bundler.archive.source import BundleFile
+from bundler.core.digest import Digest
+from bundler.core.errors import IntegrityError
+from bundler.core.release import Release, parse_statement
+from bundler.sign import envelope as envelopes
+from bundler.sign.slot import read_sidecar, sidecar_path
+from bundler.sign.trust import Trust, authenticate
+
+
+def open_bundle(path: Path, trust: Trust | None) -> AuthenticatedBundle:
+    """The bundle at `path`, authenticated as `trust` asks; None asks for integrity alone.
+
+    TrustError for whoever signed it, or didn't; IntegrityError for bytes that are not the promised
+    ones. Layers are not read yet: `AuthenticatedBundle.open` and `verify_blobs` do that.
+    """
+    source = BundleFile(path)
+    try:
+        return _open(source, trust)
+    except BaseException:
+        source.close()
+        raise
+
+
+def _open(source: BundleFile, trust: Trust | None) -> AuthenticatedBundle:
+    in_slot = envelopes.read_slot(read_slot(source), f"{source.path}: slot")
+    beside = read_sidecar(source.path)
+    found = [
+        (where, envelope)
+        for where, envelope in (
+            (f"{source.path}: slot", in_slot),
+            (str(sidecar_path(source.path)), beside),
+        )
+        if envelope is not None
+    ]
+    merged = envelopes.merge([envelope for _, envelope in found]) if found else None
+    release: Release | None = None
+    signers: tuple[str, ...] = ()
+    status = "UNSIGNED"
+    if trust is not None:
+        verdict = authenticate(found, trust, str(source.path))
+        release, signers, status = verdict.release, verdict.signers, "TRUSTED"
+    elif merged is not None:
+        release, status = parse_statement(merged.payload), "UNTRUSTED"
+    contents = read_contents(source, release)
+    stated = _stated(contents, release)
+    return AuthenticatedBundle(
+        source, contents, stated, status, signers, merged.dump() if merged else None
+    )
+
+
+def _stated(contents: Contents, release: Release | None) -> Release:
+    """The release, once the bundle's own config says the same."""
+    config = contents.inventory.config
+    name, version = config["name"], config["version"]
+    if release is None:
+        return Release(name, version, Digest.of(contents.index), len(contents.index))
+    if (name, version) != (release.name, release.version):
+        raise IntegrityError(
+            f"the signed statement says {release.name} {release.version}, "
+            f"the bundle's config says {name} {version}"
+        )
+    return release

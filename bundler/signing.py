@@ -1,0 +1,62 @@
+"""`airbundle sign`: one more signature on a bundle, beside the file or in its slot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bundler.core.release import Release
+from bundler.sign import slot
+from bundler.sign.envelope import PAYLOAD_TYPE, Envelope, Signature, merge, pae
+from bundler.sign.keys import PrivateKey, PublicKey
+from bundler.sign.open import open_bundle
+
+
+@dataclass(frozen=True)
+class Signed:
+    """What was signed, by which key, where the signature is, and how many are there now."""
+
+    release: Release
+    fingerprint: str
+    place: Path
+    signatures: int
+
+
+def sign_bundle(file: Path, key: PrivateKey, *, in_place: bool) -> Signed:
+    """Adds a signature by `key` to ``FILE.sig.json``, or with `in_place` to the slot of `file`.
+
+    The file is opened as everywhere, with every manifest checked, before anything is signed. A
+    good signature by the same key stays as it is; an earlier `in_place` run that was interrupted
+    is ended first. IntegrityError or TrustError when the file or the signatures that are there
+    can't be accepted.
+    """
+    slot.recover(file)
+    with open_bundle(file, None) as bundle:
+        release = bundle.release
+    there = slot.read_file_slot(file) if in_place else slot.read_sidecar(file)
+    place = file if in_place else slot.sidecar_path(file)
+    envelope = add_signature(there, release, key)
+    if envelope != there:
+        write = slot.write_file_slot if in_place else slot.write_sidecar
+        write(file, envelope)
+    return Signed(release, key.public.fingerprint, place, len(envelope.signatures))
+
+
+def add_signature(there: Envelope | None, release: Release, key: PrivateKey) -> Envelope:
+    """The envelope `there` with a signature over `release` by `key` in it.
+
+    TrustError when `there` is over another release, or has no room.
+    """
+    payload = release.statement()
+    if there is not None and there.payload == payload and _has_signed(there, key.public):
+        return there
+    signature = Signature(key.public.keyid, key.sign(pae(PAYLOAD_TYPE, payload)))
+    return merge([Envelope(payload, (signature,)), *([] if there is None else [there])])
+
+
+def _has_signed(envelope: Envelope, key: PublicKey) -> bool:
+    message = pae(PAYLOAD_TYPE, envelope.payload)
+    return any(
+        signature.keyid == key.keyid and key.verify(message, signature.sig)
+        for signature in envelope.signatures
+    )

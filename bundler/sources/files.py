@@ -1,0 +1,119 @@
+"""Files from a path: listed, chosen, hashed, opened."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import stat
+import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import BinaryIO
+
+from bundler.core.digest import Digest
+from bundler.core.errors import SourceError
+from bundler.core.progress import SILENT, Progress
+from bundler.sources.steady import Stamp, look, open_steady
+from bundler.sources.tree import check_name, walk
+
+CHUNK = 1024**2
+# More would only make a spinning disk seek; two keep one busy while the other is hashed.
+THREADS = 2
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file as it was when it was hashed: `path` in the bundle, where it lies, size, digest."""
+
+    path: str
+    location: Path
+    size: int
+    digest: Digest
+    stamp: Stamp = field(compare=False, repr=False)
+
+    def open(self) -> BinaryIO:
+        """The file, seekable; SourceError, now or on closing, when it is not what was hashed."""
+        return io.BufferedReader(open_steady(self.location, self.stamp), CHUNK)
+
+
+def list_files(
+    folder: Path, include: tuple[str, ...] = (), progress: Progress = SILENT
+) -> tuple[SourceFile, ...]:
+    """The files below `folder` that `include` chooses (all if empty), hashed, sorted by bytes.
+
+    A pattern is matched against the whole path, and `*` matches `/` too, as the hub's
+    `allow_patterns` does: ``*.json`` means every JSON file at any depth, ``onnx/`` all of a folder.
+    `.git` and the hub client's `.cache/huggingface` are left out. SourceError for what
+    `tree.walk` refuses, for a pattern that leaves the folder, when nothing matches, when a file
+    changes while it is hashed.
+    """
+    patterns = tuple(_pattern(text, folder) for text in include)
+    found = walk(folder)
+    chosen = [item for item in found if not patterns or _matches(item[0], patterns)]
+    if not chosen:
+        wanted = f"files that match {', '.join(map(repr, include))}" if include else "files"
+        raise SourceError(
+            f"{folder}: expected {wanted}, found none among {len(found)}",
+            "patterns are relative to the folder, and case matters" if found else None,
+        )
+    return _hash_all([(path, folder / path, stamp) for path, stamp in chosen], progress)
+
+
+def list_source(
+    location: Path, include: tuple[str, ...] = (), progress: Progress = SILENT
+) -> tuple[SourceFile, ...]:
+    """The files of a folder, as `list_files`, or the one file at `location` under its own name."""
+    try:
+        is_file = stat.S_ISREG(location.lstat().st_mode)
+    except OSError:
+        is_file = False  # list_files says what is wrong
+    if not is_file:
+        return list_files(location, include, progress)
+    check_name(location.name, location.parent)
+    return _hash_all([(location.name, location, look(location))], progress)
+
+
+def _pattern(text: str, folder: Path) -> str:
+    if not text or text.startswith("/") or "\\" in text or ".." in text.split("/"):
+        raise SourceError(
+            f"{folder}: include {text!r} is no pattern below the folder",
+            "write it relative to the folder, with `/` between folders",
+        )
+    return text + "*" if text.endswith("/") else text
+
+
+def _matches(path: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(path, pattern) for pattern in patterns)
+
+
+def _hash_all(files: list[tuple[str, Path, Stamp]], progress: Progress) -> tuple[SourceFile, ...]:
+    progress.phase("hashing files", sum(stamp.size for _, _, stamp in files))
+    stopped = threading.Event()
+
+    def hashed(item: tuple[str, Path, Stamp]) -> SourceFile:
+        path, location, stamp = item
+        digest = _hash(location, stamp, progress, stopped)
+        return SourceFile(path, location, stamp.size, digest, stamp)
+
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="hash") as pool:
+        try:
+            return tuple(pool.map(hashed, files))
+        finally:
+            # After a failure or Ctrl-C nobody waits for the other thread's hundred gigabytes.
+            stopped.set()
+
+
+def _hash(location: Path, stamp: Stamp, progress: Progress, stopped: threading.Event) -> Digest:
+    state = hashlib.sha256()
+    buffer = memoryview(bytearray(CHUNK))
+    rest = stamp.size
+    with open_steady(location, stamp) as stream:
+        # A file that grows faster than it is read has more than its size, and fails on closing.
+        while rest >= 0 and not stopped.is_set() and (count := stream.readinto(buffer)):
+            state.update(buffer[:count])
+            progress.advance(count)
+            rest -= count
+    return Digest(state.hexdigest())

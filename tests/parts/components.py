@@ -1,0 +1,94 @@
+"""The programs and surroundings that tests lean on, by name, and where each comes from.
+
+One table for two readers: `tests/parts/install` gets what is missing, `needs` (needs.py) looks
+whether it is there. Only the standard library: `make demo` installs from here too.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build"
+TOOLS = BUILD / "tools"
+
+# Debian keeps `ip` and others in folders that a person's PATH often lacks.
+_SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+
+
+@dataclass(frozen=True)
+class GoTool:
+    """A program built from a Go module of its own into build/tools.
+
+    module: folder with go.mod, below the repository's root. package: what `go build` is given.
+    version_of: the module whose version, without asking it, `version_flags` are filled with
+    ({version}, {major}, {minor}): a program built as somebody's dependency doesn't know its own.
+    """
+
+    module: str
+    package: str
+    version_of: str = ""
+    version_flags: str = ""
+    tags: str = ""
+
+
+GO_TOOLS: dict[str, GoTool] = {
+    "kustomize": GoTool(
+        "tests/parts/kustomize",
+        "sigs.k8s.io/kustomize/kustomize/v5",
+        version_of="sigs.k8s.io/kustomize/kustomize/v5",
+        version_flags="-X sigs.k8s.io/kustomize/api/provenance.version={version}",
+    ),
+    "crane": GoTool("tests/parts/oracles", "github.com/google/go-containerregistry/cmd/crane"),
+    "cosign": GoTool("tests/parts/oracles", "github.com/sigstore/cosign/v2/cmd/cosign"),
+    "dsse-check": GoTool("tests/parts/oracles", "./dsse-check"),
+    # The tags are those of Kubernetes' own release build.
+    "kube-apiserver": GoTool(
+        "tests/cluster",
+        "k8s.io/kubernetes/cmd/kube-apiserver",
+        version_of="k8s.io/kubernetes",
+        version_flags=(
+            "-X k8s.io/component-base/version.gitVersion={version}"
+            " -X k8s.io/component-base/version.gitMajor={major}"
+            " -X k8s.io/component-base/version.gitMinor={minor}"
+        ),
+        tags="selinux,notest,grpcnotrace",
+    ),
+}
+
+# program: the Debian package that has it
+DEBIAN: dict[str, str] = {
+    "busybox": "busybox-static",
+    "ctr": "containerd",
+    "docker-registry": "docker-registry",
+    "etcd": "etcd-server",
+    "ip": "iproute2",
+    "nsenter": "util-linux",
+    "skopeo": "skopeo",
+    "tar": "tar",
+}
+
+MINILM = "minilm"
+
+
+def names() -> tuple[str, ...]:
+    """Every component that can be installed, in the order in which it is."""
+    return (*DEBIAN, MINILM, *GO_TOOLS)
+
+
+def find_program(name: str) -> Path | None:
+    """The program's path: our own build first, then PATH, then the administrator's folders."""
+    own = TOOLS / name
+    if own.is_file() and os.access(own, os.X_OK):
+        return own
+    found = shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), *_SBIN)))
+    return Path(found) if found else None
+
+
+def missing_programs(wanted: Iterable[str]) -> list[str]:
+    """Those of the wanted programs that are nowhere."""
+    return [name for name in wanted if find_program(name) is None]

