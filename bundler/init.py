@@ -44,7 +44,10 @@ def init(folder: Path) -> Scaffolded:
     and nothing is written, when something else stands where a file or folder should go.
     """
     project = project_files()
-    conflicts = sorted(_conflicts(folder, project))
+    try:
+        conflicts = sorted(_conflicts(folder, project))
+    except OSError as error:
+        raise UsageError(f"{folder}: can't be read: {error.strerror}") from error
     if conflicts:
         raise UsageError(
             f"{folder}: expected none of the project's files, found {', '.join(conflicts)}",

@@ -8,17 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bundler.archive.bundle import AuthenticatedBundle
-from bundler.core import images, lock, manifests, parameters, rules
+from bundler.core import gate, images, lock, manifests, parameters
 from bundler.core.digest import Digest
 from bundler.core.documents.bundle import parse_bundle
 from bundler.core.documents.policy import Policy, parse_policy
-from bundler.core.errors import IntegrityError, PolicyError, UsageError
-from bundler.core.findings import Finding, apply_waivers
+from bundler.core.errors import IntegrityError, UsageError
+from bundler.core.findings import Finding
 from bundler.core.manifests import JsonObject
 from bundler.core.reference import PLACEHOLDER_HOST
 from bundler.core.yamldump import dump_all
-
-_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ def render(
     signed = manifests.load(bundle.layer(layer), layer)
     values = parameters.values(config.parameters, settings)
     objects = parameters.substitute(signed, config.parameters, values)
-    findings = _check(bundle, objects)
+    findings = _check(bundle, target, objects)
     if registry is not None:
         objects = images.relocate(target, objects, config.image_map, registry)
     return Rendered(
@@ -68,7 +66,9 @@ def render(
     )
 
 
-def _check(bundle: AuthenticatedBundle, objects: tuple[JsonObject, ...]) -> tuple[Finding, ...]:
+def _check(
+    bundle: AuthenticatedBundle, target: str, objects: tuple[JsonObject, ...]
+) -> tuple[Finding, ...]:
     """What the core rules find, once more; PolicyError when something blocks."""
     policy = _policy(bundle)
     carried = frozenset(
@@ -76,16 +76,9 @@ def _check(bundle: AuthenticatedBundle, objects: tuple[JsonObject, ...]) -> tupl
         for entry in bundle.entries
         if entry.kind in ("image", "model")
     )
-    found = apply_waivers(rules.check(objects, rules.RuleContext(policy, carried)), policy)
-    blocking = [each for each in found if each.blocks]
-    if blocking:
-        shown = "; ".join(
-            f"{each.rule}: {each.subject}: {each.message}" for each in blocking[:_SHOWN]
-        )
-        raise PolicyError(
-            f"{len(blocking)} findings of the core rules: {shown}",
-            blocking[0].hint or "what --set changes passes the same gate as the build",
-        )
+    # A waiver's last day counts when a bundle is built; what was accepted then is installed.
+    found = gate.check_objects(objects, policy, carried)
+    gate.require_open([(target, each) for each in found], policy, policy)
     return found
 
 

@@ -131,7 +131,7 @@ def draft_of(contents: Contents) -> tuple[Draft, Origins]:
     config = BundleConfig(contents.name, contents.version, ("dev",), (), (), {"format": "1"})
     sources = tar_of({"bundle.yaml": b"kind: Bundle\n"})
     return (
-        Draft(lock, config, sources, {"dev": b"[]"}, b"{}", metadata),
+        Draft(lock, config, sources, lambda models: {"dev": b"[]"}, b"{}", metadata),
         Origins(files, blobs),
     )
 

@@ -7,7 +7,7 @@ with the digests; whatever is derived here has the same size both times.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,14 +26,15 @@ Json = dict[str, Any]
 class Draft:
     """All that a bundle is made of but the bytes of layers.
 
-    `sources` is the tar of the spec and its manifests, `targets` the rendered objects by target,
-    `image_metadata` every manifest and config of the locked images.
+    `sources` is the tar of the spec and its manifests; `targets` gives the rendered objects of each
+    target for the digests of the models' images; `image_metadata` is every manifest and config of
+    the locked images.
     """
 
     lock: Lock
     config: BundleConfig
     sources: bytes
-    targets: Mapping[str, bytes]
+    targets: Callable[[Mapping[str, Digest]], Mapping[str, bytes]]
     report: bytes
     image_metadata: Mapping[Digest, bytes] = field(default_factory=dict)
 
@@ -44,6 +45,15 @@ class Assembly:
 
     index: bytes
     metadata: Mapping[Digest, bytes]
+
+
+def stand_ins(lock: Lock) -> dict[str, Digest]:
+    """Each model's digest as `assemble` has it while nothing is read yet."""
+    found = {}
+    for model in lock.models:
+        stack = _Stack(model, model_layers(model.files), {})
+        found[model.name] = Digest.parse(_image(stack, lock.platforms, _Store({}))["digest"])
+    return found
 
 
 def layers_of(lock: Lock) -> dict[Digest, Layer]:
@@ -59,15 +69,17 @@ def assemble(draft: Draft, digests: Mapping[Digest, Digest]) -> Assembly:
     """
     store = _Store(dict(draft.image_metadata))
     lock = draft.lock
-    entries = [_bundle(draft, store)]
+    models = sorted(lock.models, key=lambda model: model.name)
+    stacks = [_Stack(model, model_layers(model.files), digests) for model in models]
+    tops = {stack.model.name: _image(stack, lock.platforms, store) for stack in stacks}
+    found = {name: Digest.parse(top["digest"]) for name, top in tops.items()}
+    entries = [_bundle(draft, draft.targets(found), store)]
     images = {image.entry: image for image in lock.images}
     for name in sorted(images, key=str.encode):
         image = images[name]
         descriptor = Descriptor(image.media_type, image.digest, image.size)
         entries.append(_entry(name, descriptor.to_json()))
-    models = sorted(lock.models, key=lambda model: model.name)
-    stacks = [_Stack(model, model_layers(model.files), digests) for model in models]
-    entries += [_entry(f"models/{s.model.name}", _image(s, lock.platforms, store)) for s in stacks]
+    entries += [_entry(f"models/{name}", top) for name, top in tops.items()]
     entries += [_entry(f"modelpacks/{s.model.name}", _modelpack(s, store)) for s in stacks]
     for files in sorted(lock.files, key=lambda item: item.name):
         entries.append(_entry(f"files/{files.name}", _file_set(files, store)))
@@ -124,17 +136,14 @@ def _manifest(config: Json, layers: Sequence[Json]) -> Json:
     }
 
 
-def _bundle(draft: Draft, store: _Store) -> Json:
+def _bundle(draft: Draft, targets: Mapping[str, bytes], store: _Store) -> Json:
     def titled(title: str, media_type: str, data: bytes) -> Json:
         return store.put(media_type, data) | {"annotations": {fmt.TITLE: title}}
 
     layers = [
         titled("lock.json", fmt.LOCK, draft.lock.dump()),
         titled("sources.tar", fmt.SOURCES, draft.sources),
-        *(
-            titled(f"targets/{name}.json", fmt.MANIFESTS, draft.targets[name])
-            for name in sorted(draft.targets)
-        ),
+        *(titled(f"targets/{name}.json", fmt.MANIFESTS, targets[name]) for name in sorted(targets)),
         titled("report.json", fmt.REPORT, draft.report),
         *(
             titled(

@@ -32,8 +32,9 @@ class AuthenticatedBundle:
     """A bundle whose signature, index, manifests, configs, lock and framing were checked.
 
     Made by `bundler.sign.open.open_bundle` alone. `status` is ``TRUSTED`` (signed as the policy
-    or key wants it), ``UNTRUSTED`` (signed, but nobody asked by whom) or ``UNSIGNED``. Layers come
-    out through `open` only, which fails at the end when their bytes are not the promised ones.
+    or key wants it), ``UNTRUSTED`` (signed, but nobody asked by whom) or ``UNSIGNED``; `signers`
+    counted for that, `unknown` and `revoked` keys did not. Layers come out through `open` only,
+    which fails at the end when their bytes are not the promised ones.
     """
 
     def __init__(
@@ -42,15 +43,19 @@ class AuthenticatedBundle:
         contents: Contents,
         release: Release,
         status: str,
-        signers: Sequence[str],
         envelope: bytes | None,
+        signers: Sequence[str] = (),
+        unknown: Sequence[str] = (),
+        revoked: Sequence[str] = (),
     ) -> None:
         self._source = source
         self._contents = contents
         self.release = release
         self.status = status
-        self.signers = tuple(signers)
         self.envelope = envelope
+        self.signers = tuple(signers)
+        self.unknown = tuple(unknown)
+        self.revoked = tuple(revoked)
         self.index = contents.index
         self.entries: tuple[Entry, ...] = contents.inventory.entries
         self.metadata: Mapping[Digest, bytes] = contents.walk.metadata

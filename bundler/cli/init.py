@@ -23,16 +23,12 @@ def command(folder: Path, as_json: bool) -> None:
 
 
 def _text(made: init.Scaffolded) -> str:
-    tops = dict.fromkeys(
-        f"{first}/" if rest else first
-        for first, slash, rest in (name.partition("/") for name in made.files)
-    )
-    return "\n".join(
-        [
-            *(f"{made.folder / top}{'/' if top.endswith('/') else ''}" for top in tops),
-            "",
-            f"{made.folder / init.IMAGE} is a placeholder without a program; bundle.yaml says how",
-            "to replace it. Next: put a model into weights/, then",
-            f"  cd {made.folder} && airbundle build --unsigned -o bundle.tar",
-        ]
-    )
+    tops = sorted({name.partition("/")[0] for name in made.files})
+    return f"""\
+{made.folder}: {", ".join(tops)}
+
+{made.folder / init.IMAGE} is a placeholder without a program; bundle.yaml says how to replace it.
+Next: put a model into {made.folder / "weights"}, then, in {made.folder}:
+
+    airbundle keygen release.key
+    airbundle build --key release.key -o bundle.tar"""

@@ -8,6 +8,8 @@ decorator               parameter of the command
 `set_option`            ``settings: dict[str, str]``: every --set NAME=VALUE, values as written
 `registry_option`       ``registry: str``: HOST[/PREFIX] or oci:DIR, required, as written
 `target_option`         ``target: str``: the name of an overlay, required
+`file_argument`         ``file: Path``: FILE, a bundle that is there
+`spec_argument`         ``spec: Path``: SPEC, bundle.yaml of this folder unless told
 `output.json_option`    ``as_json: bool``
 ======================  =====================================================================
 
@@ -31,6 +33,7 @@ from bundler.core.errors import DocumentError, TrustError, UsageError
 
 # `bundler.sign` is imported where it is used: cryptography is no part of a help page.
 if TYPE_CHECKING:
+    from bundler.sign.keys import PrivateKey
     from bundler.sign.trust import Trust
 
 PASSPHRASE_VARIABLE = "AIRBUNDLE_KEY_PASSPHRASE"
@@ -122,6 +125,19 @@ registry_option = click.option(
 target_option = click.option(
     "--target", required=True, metavar="TARGET", help="The overlay of the bundle to use."
 )
+
+
+file_argument = click.argument("file", type=_FILE)
+
+spec_argument = click.argument("spec", type=_FILE, default=Path("bundle.yaml"))
+
+
+def private_key(path: Path) -> PrivateKey:
+    """The private key in `path`, after asking for its passphrase where it has one."""
+    from bundler.sign.keys import PrivateKey, is_encrypted
+
+    phrase = passphrase(str(path), new=False) if is_encrypted(path) else None
+    return PrivateKey.load(path, phrase)
 
 
 def passphrase(key: str, *, new: bool) -> bytes:

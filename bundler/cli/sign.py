@@ -8,7 +8,6 @@ import click
 
 from bundler import signing
 from bundler.cli import options, output
-from bundler.sign.keys import PrivateKey, is_encrypted
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -24,9 +23,7 @@ def command(file: Path, key: Path, in_place: bool, as_json: bool) -> None:
     With --in-place the signature goes into FILE itself, whose own sha256 then changes; if that
     is interrupted, the next `airbundle sign` on FILE ends it.
     """
-    passphrase = options.passphrase(str(key), new=False) if is_encrypted(key) else None
-    private = PrivateKey.load(key, passphrase)
-    signed = signing.sign_bundle(file, private, in_place=in_place)
+    signed = signing.sign_bundle(file, options.private_key(key), in_place=in_place)
     output.emit(signed, lambda: _text(signed), as_json)
 
 

@@ -18,6 +18,7 @@ from urllib.parse import quote, urlsplit
 
 from lightkube import ConfigError, KubeConfig
 from lightkube.config import client_adapter
+from yaml import YAMLError
 
 from bundler.core.errors import ClusterError
 from bundler.core.manifests import JsonObject, ObjectId
@@ -29,6 +30,8 @@ _APPLY = {"fieldManager": FIELD_MANAGER, "force": "false", "fieldValidation": "S
 _APPLY_TYPE = {"Content-Type": "application/apply-patch+yaml"}
 _JSON_TYPE = {"Content-Type": "application/json"}
 _PAGE = 500
+# What lightkube lets pass of a file that is no kubeconfig.
+_UNREADABLE = (ConfigError, OSError, KeyError, TypeError, AttributeError, ValueError, YAMLError)
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ class Cluster:
         while True:
             answer = self._send("GET", self._path(kind, collection=True), params=page)
             found = self._object(answer, "list", kind)
-            items += found["items"]
+            # The server says what they are once, for the whole list.
+            items += [_kind(kind) | item for item in found["items"]]
             if not (more := found["metadata"].get("continue")):
                 return items
             page["continue"] = more
@@ -172,7 +176,7 @@ def open_cluster(
         trust = not is_loopback(server.hostname or "")
         parameters = client_adapter.ConnectionParams(trust_env=trust)
         client = client_adapter.Client(config, parameters)
-    except (ConfigError, OSError, KeyError, TypeError, AttributeError, ValueError) as error:
+    except _UNREADABLE as error:
         raise ClusterError(
             f"kubeconfig {kubeconfig or 'of this user'}: can't be used: {error}",
             "name one with --kubeconfig and --context",
@@ -181,6 +185,10 @@ def open_cluster(
     what = f"API server {server.scheme}://{server.hostname}:{server.port or 443}"
     hint = "is it running, and is it reachable from here? (--kubeconfig, --context)"
     return Cluster(Session(client, what, ClusterError, hint, sleep))
+
+
+def _kind(object_id: ObjectId) -> JsonObject:
+    return {"apiVersion": object_id.api_version, "kind": object_id.kind}
 
 
 def _content(answer: Answer, verb: str, what: str) -> JsonObject:

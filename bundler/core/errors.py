@@ -37,7 +37,7 @@ class UsageError(BundlerError):
 
 
 class DocumentError(UsageError):
-    """A document that can't be accepted; `where` reads ``file:line:column``, `field` is its path."""
+    """A document that can't be accepted: `where` is ``file:line:column``, `field` its path."""
 
     def __init__(self, where: str, field: str, problem: str, hint: str | None = None) -> None:
         place = f"{where}: {field}: " if field else f"{where}: "

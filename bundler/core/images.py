@@ -20,7 +20,7 @@ from bundler.core.reference import PLACEHOLDER_HOST, ImageReference, Registry
 Objects = tuple[JsonObject, ...]
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class ImagePlace:
     """One place of an image: in target, object, the string at a JSON pointer.
 
@@ -90,11 +90,11 @@ def relocate(
     """
     site = str(Registry.parse(registry))
     by_id = {ObjectId.of(obj): obj for obj in objects}
-    mine = sorted(place for place in places if place.target == target)
+    mine = [place for place in places if place.target == target]
     if len(set(mine)) != len(mine):
         raise IntegrityError(f"image map: target {target}: a place stands twice")
     # Within a string from the last to the first, so that the ones before keep their number.
-    for place in reversed(mine):
+    for place in sorted(mine, key=lambda place: place.occurrence, reverse=True):
         obj = by_id.get(place.object)
         text = _text_at(obj, place.pointer)
         pieces = text.split(PLACEHOLDER_HOST)

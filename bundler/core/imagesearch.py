@@ -37,7 +37,8 @@ _MODEL = rf"{re.escape(MODEL_PREFIX)}[a-z0-9](?:[-a-z0-9]{{0,61}}[a-z0-9])?{_AFT
 # or an argument (--sidecar-image=x:1).
 _IN_TEXT = re.compile(r"""(?i:image)(?:\\?["'])?\s*[:=]\s*(?:\\?["'])?([\w.:/@\[\]-]+)""")
 _POD_LISTS = ("containers", "initContainers", "ephemeralContainers")
-# In these maps keys are free: one called "image" is no field.
+# In these, keys are free: one called "image" is no field.
+_FREE_KINDS = ("ConfigMap", "Secret", "CustomResourceDefinition")
 _FREE_MAPS = frozenset(
     {"metadata", "labels", "annotations", "matchLabels", "selector", "nodeSelector"}
 )
@@ -62,8 +63,9 @@ def named(obj: JsonObject) -> tuple[tuple[Path, str], ...]:
     """What `obj` says to be an image, known or not, with its path; models left out.
 
     That is every field, and what the texts of ConfigMaps, arguments and variables call an image.
-    PolicyError for a field that holds no reference.
+    PolicyError for a field that holds no reference, or an image in pieces.
     """
+    _check_pieces(obj)
     fields = dict(image_fields(obj))
     for path, text in fields.items():
         try:
@@ -133,7 +135,7 @@ def image_fields(value: Any, path: Path = (), free: bool = False) -> Iterator[tu
             yield from image_fields(child, (*path, index), free)
     elif isinstance(value, dict):
         if not path:
-            free = value.get("kind") in ("ConfigMap", "Secret", "CustomResourceDefinition")
+            free = value.get("kind") in _FREE_KINDS
         here = value.get("image")
         if isinstance(here, str) and here and (not free or _is_container(path)):
             yield (*path, "image"), here
@@ -162,6 +164,18 @@ def _texts(obj: JsonObject) -> Iterator[tuple[Path, str, str]]:
         elif path[-1] == "value" and "env" in path[-3:]:
             variable = jsonpointer.get(obj, jsonpointer.spell(path[:-1]))
             yield path, str(variable.get("name", "")), text
+
+
+def _check_pieces(obj: JsonObject) -> None:
+    for path, _ in jsonpointer.strings(obj):
+        in_field = path[-2:] == ("image", "repository") and obj["kind"] not in _FREE_KINDS
+        if in_field and not _FREE_MAPS.intersection(path):
+            refuse(
+                obj,
+                path,
+                "an image is written in pieces, which can't be replaced",
+                hint="render the manifest with the whole reference in one string",
+            )
 
 
 def _check_keys(obj: JsonObject, pattern: re.Pattern[str]) -> None:

@@ -60,9 +60,7 @@ _FIELDS = (*_NO_PATHS, *_LISTS, *_MEMBERS, _INLINE)
 
 # What Kustomize might take for a repository or a URL (api/internal/git/repospec.go), even when
 # a folder of that name is there.
-_REMOTE = re.compile(
-    r"[:@?]|^github\.com(/|$)|\.git(/|$)|(^|/)_git/", re.IGNORECASE
-)
+_REMOTE = re.compile(r"[:@?]|^github\.com(/|$)|\.git(/|$)|(^|/)_git/", re.IGNORECASE)
 _ODD = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
@@ -165,10 +163,10 @@ def _inside(node: Node, field: str, folder: str, role: Role) -> str:
     text = node.content
     if not isinstance(text, str) or not text or _ODD.search(text):
         raise DocumentError(node.where, field, f"expected a path, found {text!r:.100}")
-    if field.endswith(".files"):
-        text = text.partition("=")[2] or text
     if _REMOTE.search(text):
         refuse("is remote, or reads as if it were: a bundle is built from its own folder alone")
+    if field.endswith(".files"):
+        text = text.partition("=")[2] or text  # key=path
     path = posixpath.normpath(posixpath.join(folder, text))
     if text.startswith("/") or path == ".." or path.startswith("../"):
         refuse("leaves the tree of base and overlays")

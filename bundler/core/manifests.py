@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
-from bundler.core import jsonpointer, yamltext
+from bundler.core import yamltext
 from bundler.core.errors import DocumentError, IntegrityError, PolicyError
 from bundler.core.strictjson import canonical
 
@@ -48,7 +47,7 @@ _RANK = {kind: rank for rank, kinds in enumerate(_ORDER) for kind in kinds} | {
 }
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class ObjectId:
     """What an object is called: ``apps/v1``, ``Deployment``, namespace or None, name."""
 
@@ -76,8 +75,8 @@ class ObjectId:
 def parse_manifests(text: str, where: str) -> tuple[JsonObject, ...]:
     """The objects in the YAML documents of `text`, lists flattened, in their order.
 
-    DocumentError for what is no named Kubernetes object, has a generated name, or holds what
-    JSON can't; `where` names the text. PolicyError when two objects have the same id.
+    DocumentError for what is no named Kubernetes object, has a generated name, or reads
+    differently elsewhere; `where` names the text. PolicyError when two objects have the same id.
     """
     objects: list[JsonObject] = []
     for node in yamltext.load_all(text, where, ambiguous="refuse"):
@@ -116,7 +115,7 @@ def load(data: bytes, where: str = "manifests") -> tuple[JsonObject, ...]:
     PolicyError as `require_unique`.
     """
     try:
-        objects = json.loads(data)
+        objects = json.loads(data, parse_constant=_refuse_constant)
         if isinstance(objects, list):
             flat = tuple(each for obj in objects for each in _flatten(obj, where))
             if dump(flat) == data:
@@ -130,6 +129,10 @@ def load(data: bytes, where: str = "manifests") -> tuple[JsonObject, ...]:
 def apply_order(objects: Iterable[JsonObject]) -> tuple[JsonObject, ...]:
     """`objects` so that each comes after what it needs; the rest stays as it was (stable)."""
     return tuple(sorted(objects, key=lambda obj: _RANK.get(obj["kind"], _OTHERS)))
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number in JSON")
 
 
 def _flatten(value: object, where: str) -> Iterator[JsonObject]:
@@ -152,7 +155,6 @@ def _flatten(value: object, where: str) -> Iterator[JsonObject]:
     _text(metadata, "name", where, "metadata.name")
     if metadata.get("namespace") is not None:
         _text(metadata, "namespace", where, "metadata.namespace")
-    _require_finite(obj, where)
     yield obj
 
 
@@ -168,15 +170,3 @@ def _text(mapping: JsonObject, key: str, where: str, field: str) -> None:
     if not isinstance(mapping.get(key), str) or not mapping[key]:
         found = repr(mapping[key])[:80] if key in mapping else "nothing"
         raise DocumentError(where, field, f"expected a string that isn't empty, found {found}")
-
-
-def _require_finite(value: object, where: str, path: jsonpointer.Path = ()) -> None:
-    # Of what YAML can say and JSON can't, `yamltext` lets only .inf and .nan pass.
-    if isinstance(value, dict):
-        for key, child in value.items():
-            _require_finite(child, where, (*path, key))
-    elif isinstance(value, list):
-        for index, child in enumerate(value):
-            _require_finite(child, where, (*path, index))
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise DocumentError(where, jsonpointer.spell(path), f"{value} is no number in JSON")

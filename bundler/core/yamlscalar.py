@@ -23,7 +23,7 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?(\.inf|\.Inf|\.INF)|\.nan|\.NaN|\.NAN")
 
 _OLD_BOOLEAN = re.compile(r"y|Y|yes|Yes|YES|n|N|no|No|NO|on|On|ON|off|Off|OFF")
-_OLD_INTEGER = re.compile(r"[-+]?0([0-9]+|[oO][0-7]+|[bB][01]+)|[-+]?0[xX][0-9a-fA-F]+")
+_OLD_INTEGER = re.compile(r"[-+]?0([0-9]+|[oO][0-7]+|[bB][-+]?[01]+)|[-+]?0[xX][0-9a-fA-F]+")
 _BASE_60 = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
 
 _LONGEST_NUMBER = 64

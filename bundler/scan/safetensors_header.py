@@ -10,15 +10,14 @@ import json
 import re
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO, NamedTuple, NoReturn
 
 from bundler.core.findings import Finding
 from bundler.scan.scanner import ScanSubject
 
-# The format allows 100 MB, which as Python values would take a gigabyte. Published models stay
-# far below: 100,000 tensors in one file make 13 MB.
-MAX_HEADER = 25_000_000
+# The format allows 100 MB, which as Python values would take half a gigabyte. Published models
+# stay far below: 18,000 tensors in one file make 2 MB.
+MAX_HEADER = 16_000_000
 _METADATA = "__metadata__"
 _MAX_INTEGER = 2**53 - 1
 _FIELDS = {"dtype", "shape", "data_offsets"}
@@ -57,8 +56,7 @@ class _Malformed(Exception):  # noqa: N818 - never leaves this module
     pass
 
 
-@dataclass(frozen=True)
-class _Tensor:
+class _Tensor(NamedTuple):
     begin: int
     end: int
 
@@ -71,20 +69,27 @@ def check_header(stream: BinaryIO, size: int) -> None:
     (length,) = struct.unpack("<Q", prefix)
     if not 2 <= length <= min(MAX_HEADER, size - 8):
         _refuse(f"expected a header of 2 to {min(MAX_HEADER, size - 8)} bytes, found {length}")
-    header = stream.read(length)
-    if len(header) != length:
-        _refuse(f"ends within its header, after {len(header)} of {length} bytes")
-    value = _parse(header)
+    value = _parse(_text(stream, length))
     _check_metadata(value.pop(_METADATA, {}))
     _check_cover(value, size - 8 - length)
 
 
-def _parse(header: bytes) -> dict[str, Any]:
+def _text(stream: BinaryIO, length: int) -> str:
+    header = stream.read(length)
+    if len(header) != length:
+        _refuse(f"ends within its header, after {len(header)} of {length} bytes")
     if not header.startswith(b"{"):
         _refuse("expected a header that begins with '{'")
     try:
+        return header.decode("utf-8")
+    except UnicodeDecodeError as error:
+        _refuse(f"its header is not UTF-8: {error.reason}")
+
+
+def _parse(text: str) -> dict[str, Any]:
+    try:
         value = json.loads(
-            header.decode("utf-8"),
+            text,
             object_pairs_hook=_object,
             parse_int=_integer,
             parse_float=_no_number,
@@ -99,10 +104,11 @@ def _parse(header: bytes) -> dict[str, Any]:
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Tensor:
     """A tensor, made small at once (a header has many), or any other object as it is."""
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        names = [name for name, _ in pairs]
-        _refuse(f"{next(n for n in names if names.count(n) > 1)!r:.100} stands twice in its header")
+    value: dict[str, Any] = {}
+    for name, member in pairs:
+        if name in value:
+            _refuse(f"{name!r:.100} stands twice in its header")
+        value[name] = member
     is_tensor = value.keys() == _FIELDS and isinstance(value["shape"], list)
     return _tensor(value) if is_tensor else value
 
@@ -139,7 +145,7 @@ def _check_cover(tensors: dict[str, Any], length: int) -> None:
         if not isinstance(tensor, _Tensor):
             _refuse(f"tensor {name!r:.80}: expected exactly dtype, shape and data_offsets")
     position = 0
-    for name, tensor in sorted(tensors.items(), key=lambda item: (item[1].begin, item[1].end)):
+    for name, tensor in sorted(tensors.items(), key=lambda item: item[1]):
         if tensor.begin != position:
             kind = "a gap" if tensor.begin > position else "an overlap"
             _refuse(f"tensor {name!r:.80}: {kind}: begins at {tensor.begin}, expected {position}")

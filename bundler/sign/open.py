@@ -40,19 +40,22 @@ def _open(source: BundleFile, trust: Trust | None) -> AuthenticatedBundle:
         )
         if envelope is not None
     ]
+    verdict = authenticate(found, trust, str(source.path)) if trust is not None else None
     merged = envelopes.merge([envelope for _, envelope in found]) if found else None
-    release: Release | None = None
-    signers: tuple[str, ...] = ()
-    status = "UNSIGNED"
-    if trust is not None:
-        verdict = authenticate(found, trust, str(source.path))
-        release, signers, status = verdict.release, verdict.signers, "TRUSTED"
-    elif merged is not None:
-        release, status = parse_statement(merged.payload), "UNTRUSTED"
+    if verdict is not None:
+        release: Release | None = verdict.release
+    else:
+        release = parse_statement(merged.payload) if merged else None
     contents = read_contents(source, release)
-    stated = _stated(contents, release)
     return AuthenticatedBundle(
-        source, contents, stated, status, signers, merged.dump() if merged else None
+        source,
+        contents,
+        _stated(contents, release),
+        "TRUSTED" if verdict else "UNTRUSTED" if merged else "UNSIGNED",
+        merged.dump() if merged else None,
+        verdict.signers if verdict else (),
+        verdict.unknown if verdict else (),
+        verdict.revoked if verdict else (),
     )
 
 

@@ -6,7 +6,7 @@ import hashlib
 import io
 import stat
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -22,6 +22,10 @@ from bundler.sources.tree import check_name, walk
 CHUNK = 1024**2
 # More would only make a spinning disk seek; two keep one busy while the other is hashed.
 THREADS = 2
+
+# The digests of a lock, by path and size.
+Known = Mapping[tuple[str, int], Digest]
+NOTHING_KNOWN: Known = {}
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,10 @@ class SourceFile:
 
 
 def list_files(
-    folder: Path, include: tuple[str, ...] = (), progress: Progress = SILENT
+    folder: Path,
+    include: tuple[str, ...] = (),
+    progress: Progress = SILENT,
+    known: Known = NOTHING_KNOWN,
 ) -> tuple[SourceFile, ...]:
     """The files below `folder` that `include` chooses (all if empty), hashed, sorted by bytes.
 
@@ -48,7 +55,7 @@ def list_files(
     `allow_patterns` does: ``*.json`` means every JSON file at any depth, ``onnx/`` all of a folder.
     `.git` and the hub client's `.cache/huggingface` are left out. SourceError for what
     `tree.walk` refuses, for a pattern that leaves the folder, when nothing matches, when a file
-    changes while it is hashed.
+    changes while it is hashed. A file in `known` is not hashed: whoever reads it compares.
     """
     patterns = tuple(_pattern(text, folder) for text in include)
     found = walk(folder)
@@ -59,11 +66,14 @@ def list_files(
             f"{folder}: expected {wanted}, found none among {len(found)}",
             "patterns are relative to the folder, and case matters" if found else None,
         )
-    return _hash_all([(path, folder / path, stamp) for path, stamp in chosen], progress)
+    return _hash_all([(path, folder / path, stamp) for path, stamp in chosen], progress, known)
 
 
 def list_source(
-    location: Path, include: tuple[str, ...] = (), progress: Progress = SILENT
+    location: Path,
+    include: tuple[str, ...] = (),
+    progress: Progress = SILENT,
+    known: Known = NOTHING_KNOWN,
 ) -> tuple[SourceFile, ...]:
     """The files of a folder, as `list_files`, or the one file at `location` under its own name."""
     try:
@@ -71,9 +81,9 @@ def list_source(
     except OSError:
         is_file = False  # list_files says what is wrong
     if not is_file:
-        return list_files(location, include, progress)
+        return list_files(location, include, progress, known)
     check_name(location.name, location.parent)
-    return _hash_all([(location.name, location, look(location))], progress)
+    return _hash_all([(location.name, location, look(location))], progress, known)
 
 
 def _pattern(text: str, folder: Path) -> str:
@@ -89,13 +99,18 @@ def _matches(path: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(path, pattern) for pattern in patterns)
 
 
-def _hash_all(files: list[tuple[str, Path, Stamp]], progress: Progress) -> tuple[SourceFile, ...]:
-    progress.phase("hashing files", sum(stamp.size for _, _, stamp in files))
+def _hash_all(
+    files: list[tuple[str, Path, Stamp]], progress: Progress, known: Known
+) -> tuple[SourceFile, ...]:
+    unknown = [stamp.size for path, _, stamp in files if (path, stamp.size) not in known]
+    if unknown:
+        progress.phase("hashing files", sum(unknown))
     stopped = threading.Event()
 
     def hashed(item: tuple[str, Path, Stamp]) -> SourceFile:
         path, location, stamp = item
-        digest = _hash(location, stamp, progress, stopped)
+        locked = known.get((path, stamp.size))
+        digest = locked or _hash(location, stamp, progress, stopped)
         return SourceFile(path, location, stamp.size, digest, stamp)
 
     with ThreadPoolExecutor(THREADS, thread_name_prefix="hash") as pool:

@@ -13,11 +13,13 @@ from bundler.core.errors import PolicyError, SourceError
 from bundler.core.findings import Finding
 from bundler.core.modelcard import ModelCard, parse_card
 from bundler.core.progress import SILENT, Progress
-from bundler.sources.files import SourceFile, list_files
+from bundler.sources.files import NOTHING_KNOWN, Known, SourceFile, list_files
 from bundler.sources.steady import read_steady
 
 CARD = "README.md"
 LICENSE_RULE = "license"
+# SPDX's word for "nobody says": what a fresh project has until somebody looked at the card.
+NOASSERTION = "NOASSERTION"
 _MAX_CARD = 4 * 1024**2
 # The largest published one, of a model with 91,991 tensors, has 9 MB.
 _MAX_WEIGHT_INDEX = 64 * 1024**2
@@ -38,17 +40,22 @@ class ResolvedModel:
     findings: tuple[Finding, ...]
 
 
-def resolve(model: Model, root: Path, progress: Progress = SILENT) -> ResolvedModel:
-    """`model`, whose source is a folder (relative to `root`, or absolute), hashed.
+def resolve(
+    model: Model,
+    root: Path,
+    progress: Progress = SILENT,
+    known: Known = NOTHING_KNOWN,
+) -> ResolvedModel:
+    """`model`, whose source is a folder (relative to `root`, or absolute); hashed by `list_files`.
 
     SourceError for another scheme, for what `list_files` refuses, and for a weight index that
     names files which are not there. PolicyError when the card states another licence. The card
     is README.md of the folder, whether or not `include` lets it travel; when there is none, or it
-    states nothing, that is a warning: what the spec states then stands alone.
+    states nothing, or the spec says NOASSERTION, that is a warning.
     """
     _check_scheme(model)
     folder = root / model.source
-    files = list_files(folder, model.include, progress)
+    files = list_files(folder, model.include, progress, known)
     for file in files:
         if file.path.lower().endswith(_WEIGHT_INDEX):
             _check_weight_index(file, {other.path for other in files})
@@ -57,7 +64,7 @@ def resolve(model: Model, root: Path, progress: Progress = SILENT) -> ResolvedMo
     if not findings and not card.agrees(model.license):
         raise PolicyError(
             f"model {model.name!r}: license is {model.license!r}, its card states "
-            f"{' and '.join(card.stated)!r} ({folder / CARD})",
+            f"{_stated(card)} ({folder / CARD})",
             "state the licence that the card has, or get a model whose card is right",
         )
     return ResolvedModel(
@@ -115,14 +122,17 @@ def _read_card(folder: Path) -> ModelCard:
 
 
 def _unstated(model: Model, card: ModelCard) -> list[Finding]:
-    if card.licenses:
+    """What to warn of when the two licences can't be compared."""
+    if model.license == NOASSERTION:
+        problem = f"the spec asserts no license, its card states {_stated(card)}"
+        hint = "write the licence that the card states, as an SPDX expression"
+    elif not card.licenses:
+        problem = f"license {model.license!r} could not be compared: {CARD} states none"
+        hint = "add the model's card, with `license:` in its front matter"
+    else:
         return []
-    return [
-        Finding(
-            LICENSE_RULE,
-            "warning",
-            f"models/{model.name}",
-            f"license {model.license!r} could not be compared: {CARD} states none",
-            "add the model's card, with `license:` in its front matter",
-        )
-    ]
+    return [Finding(LICENSE_RULE, "warning", f"models/{model.name}", problem, hint)]
+
+
+def _stated(card: ModelCard) -> str:
+    return repr(" and ".join(card.stated)) if card.licenses else "none"

@@ -76,6 +76,8 @@ def _apiserver(folder: Path, ports: Ports) -> list[str]:
         "--service-account-issuer=https://kubernetes.default.svc",
         "--service-cluster-ip-range=10.96.0.0/16",
         "--authorization-mode=RBAC",
+        # As clusters have it: whether a pod may be privileged is for Pod Security to say.
+        "--allow-privileged=true",
     ]
 
 

@@ -20,6 +20,9 @@ from tests.parts import components, minilm
 from tests.parts.components import GoTool
 
 
+_STANDARD_ERROR = 2
+
+
 class InstallError(Exception):
     """A component that can't be had here; the message says what a person can do."""
 
@@ -136,7 +139,7 @@ def _run(
     capture: bool = False,
 ) -> str:
     """Runs to the end; what it prints goes to standard error unless it is captured."""
-    stdout = subprocess.PIPE if capture else sys.stderr
+    stdout = subprocess.PIPE if capture else _STANDARD_ERROR
     try:
         done = subprocess.run(
             argv, cwd=folder, env=environment, stdout=stdout, text=True, check=False

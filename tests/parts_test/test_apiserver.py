@@ -65,5 +65,5 @@ def test_pod_security_is_enforced(kubeconfig: Path, namespace: str) -> None:
     container = {"name": "c", "image": "x", "securityContext": {"privileged": True}}
     pod = {"metadata": {"name": "bad"}, "spec": {"containers": [container]}}
     status, answer = ask(kubeconfig, "POST", f"/api/v1/namespaces/{namespace}/pods", pod)
-    assert (status, answer["message"]) == (403, "")
+    assert status == 403
     assert 'violates PodSecurity "restricted' in answer["message"]

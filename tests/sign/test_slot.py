@@ -255,8 +255,9 @@ def test_what_had_not_begun_is_dropped(
     assert names(file) == ["b.tar"]
 
 
-@pytest.mark.parametrize("content", [HEADER + EMPTY + b"x" * len(REST), HEADER + EMPTY + REST[1:]])
-def test_another_file_in_its_place_is_left_alone(file: Path, journal: Path, content: bytes) -> None:
+@pytest.mark.parametrize("rest", [b"x" * len(REST), REST[1:]], ids=["other", "shorter"])
+def test_another_file_in_its_place_is_left_alone(file: Path, journal: Path, rest: bytes) -> None:
+    content = HEADER + EMPTY + rest
     file.write_bytes(content)
     with pytest.raises(UsageError, match="journal: belongs to another file than"):
         slot.recover(file)
@@ -294,7 +295,7 @@ def test_a_damaged_journal_is_refused_and_nothing_written(
     assert file.read_bytes() == before
 
 
-@pytest.mark.parametrize("new", [b"x" * SLOT_SIZE, b" " * 10])
+@pytest.mark.parametrize("new", [b"x" * SLOT_SIZE, b" " * 10], ids=["other", "short"])
 def test_a_journal_with_no_slot_in_it_is_refused(file: Path, journal: Path, new: bytes) -> None:
     before = file.read_bytes()
     honest = slot._parse_journal(journal.read_bytes(), journal)

@@ -117,7 +117,7 @@ def _to_link(path: Path) -> None:
     path.symlink_to("moved")
 
 
-CHANGES = {
+CHANGES: dict[str, Callable[[Path], None]] = {
     "appended": _append,
     "cut off": _truncate,
     "overwritten, times restored": _overwrite,
@@ -235,3 +235,17 @@ def test_files_compare_by_what_they_are_not_when_they_were_touched(folder: Path)
     after = list_files(folder)
     assert before == after
     assert isinstance(after[0], SourceFile)
+
+
+def test_what_a_lock_knows_is_not_hashed_but_held_to_its_stamp(folder: Path) -> None:
+    claimed = Digest.of(b"what the lock says")
+    size = (folder / "vocab.txt").stat().st_size
+    known = {("vocab.txt", size): claimed, ("config.json", 1): claimed}
+    hook = Hook(lambda: None)
+    files = {file.path: file for file in list_files(folder, (), hook, known)}
+    assert files["vocab.txt"].digest == claimed
+    assert files["config.json"].digest == Digest.of((folder / "config.json").read_bytes())
+    assert hook.total == hook.advanced == sum(f.size for f in files.values()) - size
+    _overwrite(folder / "vocab.txt")
+    with pytest.raises(SourceError, match=r"vocab\.txt: changed"):
+        files["vocab.txt"].open()

@@ -14,10 +14,11 @@ from bundler.core.errors import SourceError
 from bundler.sources.tree import check_name, walk
 
 
-def _touch(folder: Path, name: str) -> None:
-    target = folder / name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(b"x")
+def _touch(folder: Path, *names: str) -> None:
+    for name in names:
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(b"x")
 
 
 def _socket(folder: Path) -> None:
@@ -69,13 +70,13 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     "whiteout": (lambda f: _touch(f, ".wh.model.bin"), "whiteout"),
     "whiteout folder": (lambda f: _touch(f, ".wh..wh..opq/x"), "whiteout"),
     "longer than 1024": (lambda f: _touch(f, "/".join(["n" * 250] * 5)), "1024 bytes"),
-    "case twins": (lambda f: (_touch(f, "a.txt"), _touch(f, "A.txt"))[0], "differ only in case"),
+    "case twins": (lambda f: _touch(f, "a.txt", "A.txt"), "differ only in case"),
     "folder case twins": (
-        lambda f: (_touch(f, "sub/a.txt"), _touch(f, "Sub/b.txt"))[0],
+        lambda f: _touch(f, "sub/a.txt", "Sub/b.txt"),
         "differ only in case",
     ),
     "case twins by full folding": (
-        lambda f: (_touch(f, "stra\u00dfe"), _touch(f, "strasse"))[0],
+        lambda f: _touch(f, "stra\u00dfe", "strasse"),
         "differ only in case",
     ),
     "too deep": (lambda f: _touch(f, "d/" * 70 + "x"), "nested deeper than 64"),
@@ -139,5 +140,6 @@ def test_files_are_sorted_by_bytes_and_leftovers_of_tools_left_out(tmp_path: Pat
         _touch(tmp_path, name)
     (tmp_path / ".cache/huggingface/link").symlink_to("nowhere")
     assert [path for path, _ in walk(tmp_path)] == [
-        ".cache/own", "C", "a-b", "a/x", "b", "sub/.cache/huggingface/x", "\u00e9", "\uff5e", "\U0001f600",
+        ".cache/own", "C", "a-b", "a/x", "b", "sub/.cache/huggingface/x",
+        "\u00e9", "\uff5e", "\U0001f600",
     ]  # fmt: skip

@@ -21,8 +21,6 @@ BLOB = Descriptor.of("application/vnd.oci.image.layer.v1.tar", DATA)
 SECRET = "hunter2"
 UPLOAD = f"/v2/p/x/blobs/uploads/1?_state={SECRET}%3D"
 
-Handler = Callable[[httpx.Request], httpx.Response]
-
 
 @dataclass
 class Server:
@@ -120,7 +118,7 @@ def test_nothing_else_is_tried_again(connect: Connect, status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "asked, waited", [("100000", 60.0), ("Fri, 31 Dec 1999 23:59:59 GMT", 0.5)]
+    ("asked", "waited"), [("100000", 60.0), ("Fri, 31 Dec 1999 23:59:59 GMT", 0.5)]
 )
 def test_a_pause_is_bounded_and_needs_no_clock(connect: Connect, asked: str, waited: float) -> None:
     destination, server = connect(answer(429, retry_after=asked), answer(404))
@@ -240,7 +238,7 @@ def test_an_address_that_is_none_is_refused(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address, base",
+    ("address", "base"),
     [
         ("127.0.0.1:5000/p", "http://127.0.0.1:5000"),
         ("localhost/p", "http://localhost"),

@@ -31,9 +31,10 @@ def check(obj: JsonObject, context: RuleContext) -> Iterator[Finding]:
     A placeholder in a key is always astray: only values are given the site's registry.
     """
     fields = dict(imagesearch.image_fields(obj))
-    for path, image in sorted({*fields.items(), *imagesearch.named(obj)}, key=str):
-        if image not in context.images:
-            yield _finding(obj, path, f"names the image {image!r}, which is not in the bundle")
+    lacking = [item for item in fields.items() if item[1] not in context.images]
+    # `named` stops at a field that it can't read; there is enough to say about it without.
+    for path, image in lacking or set(imagesearch.named(obj)) - set(fields.items()):
+        yield _finding(obj, path, f"names the image {image!r}, which is not in the bundle")
     for text in texts(obj):
         if text.path not in fields:
             # What is encoded can't be given the site's registry, so not even a known name may be.

@@ -32,7 +32,7 @@ _URL = re.compile(
     rf"(?P<host>\[[0-9A-Fa-f:.]+(?:%\w+)?\]|\.?{_LABEL}(?:\.{_LABEL})*)(?:{_PORT})?"
 )
 _IPV6_PORT = re.compile(rf"\[(?P<host>[0-9A-Fa-f:.]+)\]{_PORT}")
-_DOTTED = re.compile(r"[\w-]+(?:\.[\w-]+)+")
+_DOTTED = re.compile(r"(?<![\w-])[\w-]+(?:\.[\w-]+)+")
 _PORT_AFTER = re.compile(_PORT)
 
 # One name after the slash and nothing more: a label, a resource, a group with its version.

@@ -122,11 +122,13 @@ def _inside(text: Text) -> Iterator[Text]:
     if not text.value.lstrip().startswith(("{", "[")):
         return
     try:
-        value = json.loads(text.value)
+        # Keys and values alike, each by itself, and both of two equal keys.
+        value = json.loads(
+            text.value, object_pairs_hook=lambda pairs: [[each] for pair in pairs for each in pair]
+        )
     except (ValueError, RecursionError):
         return
-    keys = (Text((), str(key)) for _, mapping in mappings(value) for key in mapping)
-    for inner in (*keys, *_plain(value, (), "")):
+    for inner in _plain(value, (), ""):
         yield replace(text, value=inner.value, before=inner.before, nested=True)
 
 

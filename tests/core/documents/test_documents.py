@@ -57,6 +57,7 @@ def test_a_wrong_document_names_line_field_and_nearest_name(kind: str, bad: Bad)
         ("text\n", "x.yaml:1:1", "expected a mapping"),
         ("{}\n", "x.yaml:1:1", "is missing"),
     ],
+    ids=["nothing", "empty documents", "a list", "text", "an empty mapping"],
 )
 def test_what_is_no_document(kind: str, text: str, where: str, problem: str) -> None:
     with pytest.raises(DocumentError) as caught:

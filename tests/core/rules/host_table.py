@@ -115,11 +115,11 @@ OUTSIDE: tuple[tuple[str, JsonObject, str], ...] = (
     ),
     (
         "JSON with escapes",
-        config_map(logger='{"url": "https:\\/\\/logs.example\\u002ecom\\/v1"}'),
+        config_map(logger='{"url": "https:\\/\\/logs.example.com\\/v1"}'),
         "logs.example.com:443",
     ),
     ("base64 in a Secret", secret("registry: quay.io\n"), "quay.io"),
-    ("an annotation", annotated("prometheus.io/remote", "metrics.example.com"), "metrics.example.com"),
+    ("an annotation", annotated("a.io/remote", "metrics.example.com"), "metrics.example.com"),
     (
         "a script of many lines",
         config_map(start_sh="#!/bin/sh\nset -e\napt-get update\nwget -q example.com/x.tar\n"),
@@ -133,10 +133,13 @@ OUTSIDE: tuple[tuple[str, JsonObject, str], ...] = (
     ("bash's own connection", args("bash", "-c", "exec 3<>/dev/tcp/db.corp/5432"), "db.corp"),
     ("a default of a variable", args("ping ${HOST:-ping.example.com}"), "ping.example.com"),
     ("a variable within a URL", args("https://$(BUCKET).s3.corp.lan/"), "*.s3.corp.lan:443"),
-    ("an inner host as a query", args("http://evil.example?x@redis.serving.svc"), "evil.example:80"),
-    ("an inner host as a user", args("http://redis.serving.svc@evil.example/"), "evil.example:80"),
-    ("an inner host as a label", args("http://redis.serving.svc.evil.example/"),
-     "redis.serving.svc.evil.example:80"),
+    ("an inner host as a query", args("http://evil.example?x@web.serving.svc"), "evil.example:80"),
+    ("an inner host as a user", args("http://web.serving.svc@evil.example/"), "evil.example:80"),
+    (
+        "an inner host as a label",
+        args("http://web.serving.svc.evil.example/"),
+        "web.serving.svc.evil.example:80",
+    ),
     ("a name of a cloud's customer", env("API", "nli-x3fd-uc.a.run.app"), "nli-x3fd-uc.a.run.app"),
     (
         "an external name",
@@ -208,12 +211,12 @@ INSIDE: tuple[tuple[str, JsonObject], ...] = (
     ("names of metrics", args("--metric=vllm:num_requests_running", "http.server.requests")),
     ("finalizers", {
         "apiVersion": "v1", "kind": "PersistentVolumeClaim",
-        "metadata": {"name": "cache", "finalizers": ["kubernetes.io/pvc-protection", "a.example.com/x"]},
+        "metadata": {"name": "c", "finalizers": ["kubernetes.io/pvc-protection", "a.example.com/x"]},
     }),
     ("a schedule", custom("batch/v1", "CronJob", schedule="30 12 * * 1-5", timeZone="Etc/UTC")),
     ("times", annotated("at", "2026-01-31T12:30:05.930-08:00, 12:30")),
     ("a place in a source", annotated("note", "panic at server.go:1048, config.yaml:12")),
-    ("mount paths", deployment(pod_spec(volumes=[{"name": "m", "mountPath": "/mnt/models.d/x.io"}]))),
+    ("mount paths", deployment(pod_spec(volumeMounts=[{"mountPath": "/mnt/models.d/x.io"}]))),
     ("a service account", annotated("user", "system:serviceaccount:serving:web")),
     ("ranges of addresses", custom(
         "networking.k8s.io/v1", "NetworkPolicy",

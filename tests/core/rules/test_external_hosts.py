@@ -9,7 +9,7 @@ import pytest
 from bundler.core.manifests import JsonObject
 from bundler.core.rules.hostnames import mentions
 from tests.core.rules.host_table import INSIDE, OUTSIDE, schema
-from tests.core.rules.objects import args, env, found, messages
+from tests.core.rules.objects import args, config_map, env, found, messages
 
 RULE = "external-host"
 
@@ -54,6 +54,16 @@ def test_a_host_of_the_policy_is_let_be(allowed: str) -> None:
 )
 def test_a_host_beside_the_policy_is_found(allowed: str) -> None:
     assert len(messages(RULE, args("https://telemetry.corp.lan/v1"), allow_hosts=(allowed,))) == 1
+
+
+def test_escapes_of_json_hide_nothing() -> None:
+    obj = config_map(settings='{"url": "logs.example\\u002ecom", "url": "none"}')
+    assert ["logs.example.com" in message for message in messages(RULE, obj)] == [True]
+
+
+def test_the_first_of_two_equal_keys_is_read() -> None:
+    obj = config_map(settings='{"url": "logs.example.com", "url": "none"}')
+    assert len(messages(RULE, obj)) == 1
 
 
 def test_each_place_and_host_is_reported_once() -> None:

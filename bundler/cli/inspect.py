@@ -1,0 +1,61 @@
+"""`airbundle inspect FILE`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bundler import inspect
+from bundler.cli import options, output
+from bundler.cli.opened import opened
+from bundler.cli.progress import size_text
+
+if TYPE_CHECKING:
+    from bundler.sign.trust import Trust
+
+
+@click.command(short_help="Show what is inside a bundle.")
+@options.file_argument
+@options.trust_options
+@output.json_option
+def command(file: Path, trust: Trust | None, as_json: bool) -> None:
+    """Show what is inside FILE: models, images, files, objects, sizes and licences.
+
+    Only metadata is read; `airbundle verify` reads every byte.
+    """
+    with opened(file, trust) as bundle:
+        inspected = inspect.inspect(bundle)
+    output.emit(inspected, lambda: "\n".join(_lines(inspected)), as_json)
+
+
+def _lines(inspected: inspect.Inspected) -> Iterator[str]:
+    yield f"{inspected.name} {inspected.version}: {inspected.status}"
+    yield f"  index {inspected.index}, {size_text(inspected.size)}"
+    yield from (f"  signed by {signer}" for signer in inspected.signers)
+    yield "models"
+    for model in inspected.models:
+        yield f"  {model.name}  {size_text(model.size)}  {model.license}  {model.digest}"
+        yield from (f"    {file.path}  {size_text(file.size)}" for file in model.files)
+    yield "images"
+    for image in inspected.images:
+        platforms = ", ".join(image.platforms)
+        yield f"  {image.name}  {size_text(image.size)}  {platforms}  {image.digest}"
+    if inspected.files:
+        yield "files"
+    for group in inspected.files:
+        yield f"  {group.name} ({group.kind})  {size_text(group.size)}, {len(group.files)} files"
+    for target, objects in inspected.targets.items():
+        yield f"target {target}"
+        yield from (f"  {obj}" for obj in objects)
+    if inspected.parameters:
+        yield "parameters"
+    for parameter in inspected.parameters:
+        yield f"  {parameter.name} ({parameter.type}, default {parameter.default!r}): " + (
+            parameter.description
+        )
+    if inspected.waivers:
+        yield "waived"
+    yield from (f"  {waiver}" for waiver in inspected.waivers)

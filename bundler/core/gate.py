@@ -1,0 +1,84 @@
+"""The core rules' half of the gate: every target, on every value that a parameter may enumerate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from bundler.core import parameters as parameters_
+from bundler.core import rules
+from bundler.core.documents.bundle import Parameter
+from bundler.core.documents.policy import Policy
+from bundler.core.errors import PolicyError
+from bundler.core.findings import Finding, apply_waivers
+from bundler.core.manifests import JsonObject
+from bundler.core.rules import RuleContext
+
+_SHOWN = 20
+
+
+def check_objects(
+    objects: Sequence[JsonObject], policy: Policy, carried: frozenset[str]
+) -> tuple[Finding, ...]:
+    """What the core rules find in the objects of one target, waivers applied.
+
+    `carried` are the placeholder references of all images and models in the bundle.
+    """
+    return apply_waivers(rules.check(objects, RuleContext(policy, carried)), policy)
+
+
+def check_variants(
+    objects: Sequence[JsonObject],
+    parameters: Sequence[Parameter],
+    policy: Policy,
+    carried: frozenset[str],
+) -> tuple[Finding, ...]:
+    """The same on the defaults and on every value of every enum, each finding once."""
+    found: dict[Finding, None] = {}
+    for values in _variants(parameters):
+        variant = parameters_.substitute(objects, parameters, values)
+        found |= dict.fromkeys(check_objects(variant, policy, carried))
+    return tuple(found)
+
+
+def _variants(parameters: Sequence[Parameter]) -> Iterator[dict[str, parameters_.Value]]:
+    """All defaults; then each enum's other values, one at a time."""
+    defaults = parameters_.values(parameters, {})
+    yield defaults
+    for parameter in parameters:
+        for value in parameter.values:
+            if value != parameter.default:
+                yield defaults | {parameter.name: value}
+
+
+def still_valid(policy: Policy, today: str) -> Policy:
+    """`policy` without the waivers whose last day is before `today` (YYYY-MM-DD)."""
+    return replace(policy, waivers=tuple(w for w in policy.waivers if w.until >= today))
+
+
+def require_open(findings: Sequence[tuple[str, Finding]], policy: Policy, valid: Policy) -> None:
+    """PolicyError, naming each finding with where it was made, when one of them blocks.
+
+    A finding that only an expired waiver of `policy` fits says so.
+    """
+    blocking = [(where, found) for where, found in findings if found.blocks]
+    if not blocking:
+        return
+    lines = [
+        f"  {where}: {found.rule}: {found.subject}: {found.message}{_expired(found, policy, valid)}"
+        for where, found in blocking[:_SHOWN]
+    ]
+    if len(blocking) > _SHOWN:
+        lines.append(f"  … and {len(blocking) - _SHOWN} more")
+    count = f"{len(blocking)} finding" + ("s" if len(blocking) > 1 else "")
+    hints = [found.hint for _, found in blocking if found.hint]
+    raise PolicyError(
+        "\n".join([f"the gate is shut: {count}", *lines]),
+        hints[0] if hints else "mend it, or waive it by name in the policy",
+    )
+
+
+def _expired(found: Finding, policy: Policy, valid: Policy) -> str:
+    was = apply_waivers([found], policy)[0].waiver
+    expired = was is not None and was not in valid.waivers
+    return f" (its waiver ended on {was.until})" if expired and was else ""

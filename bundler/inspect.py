@@ -1,0 +1,140 @@
+"""`airbundle inspect`: what is inside of a bundle, from its metadata alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bundler.archive.bundle import AuthenticatedBundle
+from bundler.core import lock, manifests
+from bundler.core.digest import Digest
+from bundler.core.lock import LockedFile
+from bundler.core.manifests import ObjectId
+
+
+@dataclass(frozen=True)
+class ModelInside:
+    """A model: licence, files, and the digest under which nodes mount it."""
+
+    name: str
+    license: str
+    revision: str | None
+    digest: Digest
+    size: int
+    files: tuple[LockedFile, ...]
+
+
+@dataclass(frozen=True)
+class ImageInside:
+    """An image: as the manifests wrote it, digest, platforms, bytes of all its blobs."""
+
+    name: str
+    digest: Digest
+    platforms: tuple[str, ...]
+    size: int
+
+
+@dataclass(frozen=True)
+class FilesInside:
+    """A file set: what kind of files, and which."""
+
+    name: str
+    kind: str
+    size: int
+    files: tuple[LockedFile, ...]
+
+
+@dataclass(frozen=True)
+class ParameterInside:
+    """A parameter that a site may set."""
+
+    name: str
+    type: str
+    default: str | int | bool
+    description: str
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """All of a bundle in names and numbers; sizes in bytes."""
+
+    status: str
+    name: str
+    version: str
+    index: Digest
+    signers: tuple[str, ...]
+    size: int
+    models: tuple[ModelInside, ...]
+    images: tuple[ImageInside, ...]
+    files: tuple[FilesInside, ...]
+    targets: Mapping[str, tuple[str, ...]]
+    parameters: tuple[ParameterInside, ...]
+    waivers: tuple[str, ...]
+    tools: Mapping[str, str]
+
+
+def inspect(bundle: AuthenticatedBundle) -> Inspected:
+    """What `bundle` says of itself, all of it authenticated; no layer is read."""
+    locked = lock.parse(bundle.layer("lock.json"), "lock.json")
+    release, config = bundle.release, bundle.config
+    digests = {entry.name: entry.descriptor.digest for entry in bundle.entries}
+    return Inspected(
+        status=bundle.status,
+        name=release.name,
+        version=release.version,
+        index=release.index,
+        signers=bundle.signers,
+        size=bundle.size,
+        models=tuple(
+            ModelInside(
+                model.name,
+                model.license,
+                model.revision,
+                digests[f"models/{model.name}"],
+                sum(file.size for file in model.files),
+                model.files,
+            )
+            for model in locked.models
+        ),
+        images=tuple(
+            ImageInside(
+                image.name, image.digest, tuple(image.platforms), _size(bundle, image.entry)
+            )
+            for image in locked.images
+        ),
+        files=tuple(
+            FilesInside(item.name, item.kind, sum(file.size for file in item.files), item.files)
+            for item in locked.files
+        ),
+        targets={target: _objects(bundle, target) for target in config.targets},
+        parameters=tuple(
+            ParameterInside(item.name, item.type, item.default, item.description)
+            for item in config.parameters
+        ),
+        waivers=_waivers(bundle.layer("report.json")),
+        tools=config.tools,
+    )
+
+
+def _size(bundle: AuthenticatedBundle, name: str) -> int:
+    entry = next(entry for entry in bundle.entries if entry.name == name)
+    tree = bundle.tree(entry)
+    return sum(blob.size for blob in (*tree.manifests, *tree.blobs))
+
+
+def _objects(bundle: AuthenticatedBundle, target: str) -> tuple[str, ...]:
+    title = f"targets/{target}.json"
+    return tuple(str(ObjectId.of(obj)) for obj in manifests.load(bundle.layer(title), title))
+
+
+def _waivers(report: bytes) -> tuple[str, ...]:
+    """What a policy let pass, in words, each once."""
+    findings = [found for each in json.loads(report)["findings"].values() for found in each]
+    lines = [
+        f"{found['rule']}: {found['subject']}: {found['waiver']['reason']} "
+        f"({found['waiver']['owner']})"
+        for found in findings
+        if "waiver" in found
+    ]
+    return tuple(dict.fromkeys(lines))

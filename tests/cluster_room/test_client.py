@@ -1,0 +1,232 @@
+"""The client of the API server, where the real one can't be made to misbehave."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from bundler.cluster.apply import _await_established
+from bundler.cluster.client import Cluster, open_cluster
+from bundler.core.errors import ClusterError
+from bundler.core.manifests import ObjectId
+from bundler.tools.http import Session
+from tests.releases import config_map
+
+SETTINGS = config_map("serving", "one", key="value")
+ONE = ObjectId.of(SETTINGS)
+CRD = ObjectId("apiextensions.k8s.io/v1", "CustomResourceDefinition", None, "things.example.org")
+PATH = "/api/v1/namespaces/serving/configmaps/one"
+RESOURCES = [
+    {"name": "configmaps", "kind": "ConfigMap", "namespaced": True},
+    {"name": "configmaps/status", "kind": "ConfigMap", "namespaced": True},
+    {"name": "customresourcedefinitions", "kind": CRD.kind, "namespaced": False},
+]
+
+
+class Server:
+    """Discovery as it is, then `answers` in order; requests and pauses are remembered."""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[int, Any]] = []
+        self.requests: list[httpx.Request] = []
+        self.discoveries = 0
+        self.pauses: list[float] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path in ("/api/v1", "/apis/apiextensions.k8s.io/v1"):
+            self.discoveries += 1
+            return httpx.Response(200, json={"resources": RESOURCES})
+        self.requests.append(request)
+        status, content = self.answers.pop(0)
+        if isinstance(content, Exception):
+            raise content
+        return httpx.Response(status, json=content)
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+@pytest.fixture(name="cluster")
+def connected(server: Server) -> Iterator[Cluster]:
+    http = httpx.Client(base_url="https://api.example", transport=httpx.MockTransport(server))
+    session = Session(http, "API server", ClusterError, "is it running?", server.pauses.append)
+    with closing(Cluster(session)) as cluster:
+        yield cluster
+
+
+def status(code: int, reason: str, message: str, **details: object) -> tuple[int, object]:
+    return code, {"kind": "Status", "reason": reason, "message": message, "details": details}
+
+
+def test_an_apply_is_ours_unforced_and_strict(cluster: Cluster, server: Server) -> None:
+    server.answers = [(200, SETTINGS), (200, SETTINGS)]
+    assert cluster.apply(SETTINGS) == SETTINGS
+    assert cluster.apply(SETTINGS, dry_run=True) == SETTINGS
+    real, tried = server.requests
+    expected = {"fieldManager": "airbundle", "force": "false", "fieldValidation": "Strict"}
+    assert (real.method, real.url.path, dict(real.url.params)) == ("PATCH", PATH, expected)
+    assert dict(tried.url.params) == expected | {"dryRun": "All"}
+    assert real.headers["content-type"] == "application/apply-patch+yaml"
+    assert json.loads(real.content) == SETTINGS
+
+
+def test_a_kind_is_asked_for_once(cluster: Cluster, server: Server) -> None:
+    server.answers = [status(404, "NotFound", "")] * 3
+    assert [cluster.get(ONE) for _ in range(2)] == [None, None]
+    assert server.discoveries == 1
+    cluster.forget()
+    assert cluster.get(ONE) is None
+    assert server.discoveries == 2
+
+
+def test_a_conflict_names_the_field_and_its_owner(cluster: Cluster, server: Server) -> None:
+    cause = {
+        "reason": "FieldManagerConflict",
+        "message": 'conflict with "kubectl" using v1',
+        "field": ".data.key",
+    }
+    server.answers = [status(409, "Conflict", "Apply failed", causes=[cause])]
+    with pytest.raises(
+        ClusterError, match=r'one: .*\.data\.key: conflict with "kubectl"'
+    ) as caught:
+        cluster.apply(SETTINGS)
+    assert "nothing was overwritten" in str(caught.value.hint)
+
+
+def test_a_missing_right_names_object_code_and_reason(cluster: Cluster, server: Server) -> None:
+    server.answers = [status(403, "Forbidden", "may not patch")]
+    expected = "ConfigMap serving/one: apply: the API server answered 403 Forbidden: may not patch"
+    with pytest.raises(ClusterError, match=expected) as caught:
+        cluster.apply(SETTINGS)
+    assert "RBAC" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("code", [429, 503])
+def test_a_busy_server_is_asked_again_for_a_while(
+    cluster: Cluster, server: Server, code: int
+) -> None:
+    server.answers = [(code, {}), (200, SETTINGS)]
+    assert cluster.get(ONE) == SETTINGS
+    server.answers = [status(code, "Busy", "later")] * 5
+    with pytest.raises(ClusterError, match=f"answered {code} Busy"):
+        cluster.get(ONE)
+    assert server.pauses == [0.5, 0.5, 1.0, 2.0, 4.0]
+
+
+def test_an_unreachable_server_is_named_with_a_hint(cluster: Cluster, server: Server) -> None:
+    server.answers = [(0, httpx.ConnectError("refused"))]
+    with pytest.raises(ClusterError, match="API server: refused") as caught:
+        cluster.get(ONE)
+    assert caught.value.hint == "is it running?"
+
+
+def test_a_broken_login_is_no_bug_of_ours(cluster: Cluster, server: Server) -> None:
+    server.answers = [(0, FileNotFoundError("aws: not found"))]
+    with pytest.raises(ClusterError, match="the login failed: aws: not found"):
+        cluster.get(ONE)
+
+
+def test_a_deletion_is_of_the_very_object(cluster: Cluster, server: Server) -> None:
+    server.answers = [(200, {"kind": "Status"}), status(404, "NotFound", "")]
+    cluster.delete(ONE, "uid-1")
+    cluster.delete(ONE, "uid-1")
+    assert json.loads(server.requests[0].content) == {
+        "propagationPolicy": "Background",
+        "preconditions": {"uid": "uid-1"},
+    }
+
+
+def test_a_deletion_of_another_is_refused(cluster: Cluster, server: Server) -> None:
+    server.answers = [status(409, "Conflict", "the UID in the precondition differs")]
+    with pytest.raises(ClusterError, match="delete: the API server answered 409"):
+        cluster.delete(ONE, "uid-1")
+
+
+def test_a_list_is_read_to_its_last_page(cluster: Cluster, server: Server) -> None:
+    pages: tuple[dict[str, str], ...] = ({"continue": "more"}, {})
+    server.answers = [(200, {"metadata": page, "items": [{"metadata": {}}]}) for page in pages]
+    found = cluster.list(ONE, "type=x")
+    assert found == [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {}}] * 2
+    assert "continue" not in server.requests[0].url.params
+    assert server.requests[1].url.params["continue"] == "more"
+
+
+@pytest.mark.parametrize("content", [[], {}])
+def test_an_answer_that_is_no_object_is_refused(
+    cluster: Cluster, server: Server, content: object
+) -> None:
+    server.answers = [(200, content)]
+    with pytest.raises(ClusterError, match="get: the API server answered 200"):
+        cluster.get(ONE)
+
+
+def conditions(**states: str) -> tuple[int, object]:
+    found = [{"type": key, "status": value} for key, value in states.items()]
+    return 200, {"kind": CRD.kind, "status": {"conditions": found}}
+
+
+def test_a_kind_is_waited_for(cluster: Cluster, server: Server) -> None:
+    server.answers = [conditions(), conditions(Established="False"), conditions(Established="True")]
+    _await_established(cluster, CRD, server.pauses.append)
+    assert server.pauses == [0.5, 0.5]
+
+
+def test_a_kind_is_not_waited_for_for_ever(cluster: Cluster, server: Server) -> None:
+    server.answers = [conditions() for _ in range(200)]
+    with pytest.raises(ClusterError, match="not established after 60 seconds"):
+        _await_established(cluster, CRD, server.pauses.append)
+    assert sum(server.pauses) == 60
+
+
+def test_a_kind_whose_names_are_taken_is_not_waited_for(cluster: Cluster, server: Server) -> None:
+    server.answers = [conditions(NamesAccepted="False")]
+    with pytest.raises(ClusterError, match="names are taken"):
+        _await_established(cluster, CRD, server.pauses.append)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        "a: [",
+        "{clusters: [], contexts: [], current-context: x}",
+        "{clusters: [], contexts: []}",
+        "{clusters: [], contexts: [{name: x, context: {cluster: y}}], current-context: x}",
+    ],
+)
+def test_a_kubeconfig_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text(text)
+    with pytest.raises(ClusterError, match=r"kubeconfig .*kubeconfig: can't be used") as caught:
+        open_cluster(path, None)
+    assert "--kubeconfig" in str(caught.value.hint)
+
+
+def test_a_missing_kubeconfig_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ClusterError, match="not found"):
+        open_cluster(tmp_path / "absent", None)
+
+
+def test_a_server_that_is_not_there_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text(
+        "current-context: t\ncontexts: [{name: t, context: {cluster: t, user: t}}]\n"
+        "clusters: [{name: t, cluster: {server: 'https://127.0.0.1:1'}}]\n"
+        "users: [{name: t, user: {token: hunter2}}]\n"
+    )
+    with (
+        closing(open_cluster(path, None)) as cluster,
+        pytest.raises(ClusterError, match=r"API server https://127\.0\.0\.1:1: ") as caught,
+    ):
+        cluster.get(ONE)
+    assert "hunter2" not in f"{caught.value.message} {caught.value.hint}"

@@ -1,0 +1,201 @@
+"""A bundle into destinations: each byte once, tops tagged, the bundle itself last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bundler.archive.bundle import AuthenticatedBundle
+from bundler.archive.layout import LayoutDestination
+from bundler.cluster.push import (
+    ARTIFACT_TYPE,
+    bundle_artifact,
+    plan_push,
+    push_artifact,
+    push_bundle,
+    top_tag,
+)
+from bundler.core import strictjson
+from bundler.core.destination import Destination
+from bundler.core.digest import Digest
+from bundler.core.errors import SourceError
+from bundler.core.progress import SILENT
+from bundler.tools.registry import RegistryDestination
+from tests.fakes.destination import MemoryDestination
+from tests.listing import listing
+from tests.parts.registry import Registry
+from tests.releases import REPOSITORY, Release, config_map
+
+
+def release(name: str = "movie-search", text: str = "one") -> Release:
+    return Release(name, [config_map("serving", "settings", text=text)])
+
+
+@pytest.fixture(name="bundle")
+def opened_bundle(tmp_path: Path) -> Iterator[AuthenticatedBundle]:
+    with release().opened(tmp_path) as bundle:
+        yield bundle
+
+
+def push(bundle: AuthenticatedBundle, destination: Destination) -> Digest:
+    return push_artifact(push_bundle(bundle, destination, SILENT), destination)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_every_entry_is_there_with_all_that_it_names(bundle: AuthenticatedBundle) -> None:
+    destination = MemoryDestination()
+    push(bundle, destination)
+    entries = [entry for entry in bundle.entries if entry.kind != "bundle"]
+    assert {entry.kind for entry in entries} == {"image", "model", "modelpack", "files"}
+    for entry in entries:
+        tree = bundle.tree(entry)
+        assert all((entry.repository, blob.digest) in destination.blobs for blob in tree.blobs)
+        for manifest in tree.manifests:
+            stored = destination.manifests[entry.repository, manifest.digest]
+            assert stored == (manifest, bundle.metadata[manifest.digest])
+        top = entry.descriptor.digest
+        assert destination.tags[entry.repository, f"airbundle-{top.hex[:16]}"] == top
+
+
+def test_weights_go_over_the_line_once(bundle: AuthenticatedBundle) -> None:
+    destination = MemoryDestination()
+    push_bundle(bundle, destination, SILENT)
+    sent = [digest for kind, _, digest in destination.calls if kind == "blob"]
+    assert len(sent) == len(set(sent))
+    model = next(entry for entry in bundle.entries if entry.kind == "model")
+    layers = {str(blob.digest) for blob in bundle.tree(model).blobs}
+    shared = {(kind, place) for kind, place, digest in destination.calls if digest in layers}
+    assert ("mount", "modelpacks/mini") in shared
+
+
+def test_weights_are_sent_where_nothing_is_shared(bundle: AuthenticatedBundle) -> None:
+    destination = MemoryDestination(shares=False)
+    push(bundle, destination)
+    pack = next(entry for entry in bundle.entries if entry.kind == "modelpack")
+    assert all((pack.repository, b.digest) in destination.blobs for b in bundle.tree(pack).blobs)
+
+
+def test_pushed_again_nothing_is_sent(bundle: AuthenticatedBundle) -> None:
+    destination = MemoryDestination()
+    first = push(bundle, destination)
+    destination.calls.clear()
+    assert push(bundle, destination) == first
+    assert destination.calls == []
+    plan = plan_push(bundle, destination)
+    assert (plan.transfers, plan.entries, plan.artifact) == ((), (), False)
+
+
+def test_a_plan_sends_nothing(bundle: AuthenticatedBundle) -> None:
+    destination = MemoryDestination()
+    plan = plan_push(bundle, destination)
+    assert destination.calls == []
+    push_bundle(bundle, destination, SILENT)
+    sent = [call for call in destination.calls if call[0] in ("blob", "mount")]
+    assert len(sent) == len(plan.transfers)
+
+
+def test_a_push_that_was_cut_off_goes_on_where_it_stopped(bundle: AuthenticatedBundle) -> None:
+    whole = MemoryDestination()
+    push_bundle(bundle, whole, SILENT)
+    cut = MemoryDestination(blobs=dict(list(whole.blobs.items())[:2]))
+    push_bundle(bundle, cut, SILENT)
+    again = {(place, digest) for kind, place, digest in cut.calls if kind in ("blob", "mount")}
+    there = {(place, str(digest)) for place, digest in list(whole.blobs)[:2]}
+    assert again.isdisjoint(there)
+    assert cut.blobs == whole.blobs
+    assert cut.tags == whole.tags
+
+
+def test_the_artifact_holds_what_verifies_the_bundle_again(bundle: AuthenticatedBundle) -> None:
+    destination = MemoryDestination()
+    digest = push(bundle, destination)
+    repository = "bundles/movie-search"
+    assert destination.tags[repository, "1.0.0"] == digest
+    _, data = destination.manifests[repository, digest]
+    manifest = strictjson.parse(data, "artifact")
+    assert manifest["artifactType"] == ARTIFACT_TYPE
+    assert manifest["config"]["mediaType"] == "application/vnd.oci.empty.v1+json"
+    titled = {
+        layer["annotations"]["org.opencontainers.image.title"]: destination.blobs[
+            repository, Digest.parse(layer["digest"])
+        ]
+        for layer in manifest["layers"]
+    }
+    assert titled.pop("airbundle.sig.json") == bundle.envelope
+    assert titled.pop("index.json") == bundle.index
+    assert titled == {
+        f"blobs/sha256/{digest.hex}": data for digest, data in bundle.metadata.items()
+    }
+
+
+def test_the_artifact_comes_last(bundle: AuthenticatedBundle) -> None:
+    destination = MemoryDestination()
+    push(bundle, destination)
+    assert destination.calls[-1] == ("manifest", "bundles/movie-search", "1.0.0")
+
+
+def test_a_version_is_published_once(bundle: AuthenticatedBundle, tmp_path: Path) -> None:
+    destination = MemoryDestination()
+    push(bundle, destination)
+    destination.calls.clear()
+    other = tmp_path / "other"
+    other.mkdir()
+    with release(text="two").opened(other) as changed:
+        with pytest.raises(SourceError, match="already published with other content") as caught:
+            push_bundle(changed, destination, SILENT)
+        assert "new version" in str(caught.value.hint)
+    assert destination.calls == []
+
+
+def test_a_layout_is_the_same_after_a_second_push(
+    bundle: AuthenticatedBundle, tmp_path: Path
+) -> None:
+    folder = tmp_path / "layout"
+    push(bundle, LayoutDestination(folder))
+    before = files(folder)
+    push(bundle, LayoutDestination(folder))
+    assert files(folder) == before
+    names = [
+        entry["annotations"]["org.opencontainers.image.ref.name"]
+        for entry in strictjson.parse(before["index.json"], "index.json")["manifests"]
+    ]
+    assert names == sorted(names)
+    image = next(entry for entry in bundle.entries if entry.kind == "image")
+    assert {f"{REPOSITORY}:{top_tag(image.descriptor.digest)}", image.name} <= set(names)
+    assert "bundles/movie-search:1.0.0" in names
+
+
+@pytest.mark.needs("docker-registry")
+def test_a_real_registry_takes_all_and_changes_nothing_the_second_time(
+    bundle: AuthenticatedBundle, registry: Registry
+) -> None:
+    address = f"{registry.host}/room/push"
+    with closing(RegistryDestination(address)) as destination:
+        artifact = push(bundle, destination)
+    before = listing(registry)
+    assert before["room/push/bundles/movie-search:1.0.0"] == str(artifact)
+    for entry in bundle.entries[1:]:
+        top = entry.descriptor.digest
+        assert before[f"room/push/{entry.repository}:{top_tag(top)}"] == str(top)
+    with closing(RegistryDestination(address)) as destination:
+        plan = plan_push(bundle, destination)
+        assert (plan.transfers, plan.entries, plan.artifact) == ((), (), False)
+        assert push(bundle, destination) == artifact
+    assert listing(registry) == before
+
+
+def test_the_same_bundle_has_the_same_artifact(tmp_path: Path) -> None:
+    with release().opened(tmp_path) as bundle:
+        first = bundle_artifact(bundle)
+    with release().opened(tmp_path) as bundle:
+        assert bundle_artifact(bundle) == first

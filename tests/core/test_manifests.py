@@ -1,0 +1,166 @@
+"""Objects of manifests: read, written, told apart, put in order."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from bundler.core.errors import DocumentError, IntegrityError, PolicyError
+from bundler.core.manifests import ObjectId, apply_order, dump, load, parse_manifests
+
+
+def config_map(name: str, **more: Any) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, **more}
+
+
+def test_documents_and_lists_become_objects() -> None:
+    text = """
+apiVersion: v1
+kind: Service
+metadata: {name: a, namespace: serving}
+---
+# nothing here
+---
+apiVersion: v1
+kind: List
+items:
+  - {apiVersion: v1, kind: Secret, metadata: {name: b}}
+  - apiVersion: v1
+    kind: ConfigMapList
+    items: [{apiVersion: v1, kind: ConfigMap, metadata: {name: c}}]
+"""
+    ids = [str(ObjectId.of(obj)) for obj in parse_manifests(text, "x.yaml")]
+    assert ids == ["Service serving/a", "Secret b", "ConfigMap c"]
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("just text", ""),
+        ("[1]", ""),
+        ("{kind: A, metadata: {name: x}}", "apiVersion"),
+        ("{apiVersion: v1, metadata: {name: x}}", "kind"),
+        ("{apiVersion: v1, kind: A}", "metadata"),
+        ("{apiVersion: v1, kind: A, metadata: {}}", "metadata.name"),
+        ("{apiVersion: v1, kind: A, metadata: {name: 5}}", "metadata.name"),
+        ("{apiVersion: v1, kind: A, metadata: {name: ''}}", "metadata.name"),
+        ("{apiVersion: v1, kind: A, metadata: {name: x, namespace: 1}}", "metadata.namespace"),
+        ("{apiVersion: v1, kind: A, metadata: {generateName: x-}}", "metadata.generateName"),
+        ("{apiVersion: v1, kind: A, metadata: {name: x, generateName: x-}}", "generateName"),
+        ("{apiVersion: v1, kind: A, metadata: {name: x}, spec: {a: [.inf]}}", "spec.a[0]"),
+        ("{apiVersion: v1, kind: A, metadata: {name: x}, spec: .nan}", "spec"),
+        ("{apiVersion: v1, kind: List, items: [{kind: A}]}", "apiVersion"),
+    ],
+)
+def test_what_is_no_object_is_refused(text: str, field: str) -> None:
+    with pytest.raises(DocumentError) as raised:
+        parse_manifests(text, "x.yaml")
+    assert raised.value.where.startswith("x.yaml")
+    assert raised.value.field.endswith(field)
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        "{apiVersion: apps/v1, kind: Deployment, metadata: {name: a, namespace: serving}}",
+        "{apiVersion: apps/v1beta1, kind: Deployment, metadata: {name: a, namespace: serving}}",
+    ],
+)
+def test_two_objects_with_one_id_are_both_named(second: str) -> None:
+    first = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: a, namespace: serving}}"
+    other = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: a, namespace: other}}"
+    with pytest.raises(PolicyError, match=r"object 1 .*serving/a.* and object 3 .*serving/a"):
+        parse_manifests(f"{first}\n---\n{other}\n---\n{second}", "x.yaml")
+
+
+def test_same_names_in_other_groups_are_other_objects() -> None:
+    text = "{apiVersion: a.b/v1, kind: K, metadata: {name: x}}\n---\n"
+    assert len(parse_manifests(text + text.replace("a.b", "c.d"), "x")) == 2
+
+
+def test_dump_is_one_object_a_line_and_load_its_inverse() -> None:
+    objects = (config_map("a", data={"Key": "ü\n", "key": "x"}), config_map("b", n=[1.5, 1e-9, -3]))
+    data = dump(objects)
+    assert load(data) == objects
+    assert data.count(b"\n") == 4
+    assert json.loads(data) == list(objects)
+    assert dump(()) == b"[\n\n]\n"
+    assert load(dump(())) == ()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{}",
+        b"[1]",
+        b"[",
+        b"\xff",
+        b"[" * 100_000,
+        b'[\n{"apiVersion":"v1","kind":"A","metadata":{"name":"x"},"spec":NaN}\n]\n',
+        b'[\n{"apiVersion":"v1","kind":"A","metadata":{"name":"x"},"spec":1e999}\n]\n',
+        b'[\n{"apiVersion":"v1","kind":"A","kind":"A","metadata":{"name":"x"}}\n]\n',
+        b'[\n{"kind":"A","apiVersion":"v1","metadata":{"name":"x"}}\n]\n',
+        b'[{"apiVersion":"v1","kind":"A","metadata":{"name":"x"}}]',
+        b'[\n{"apiVersion":"v1","kind":"A","metadata":{"name":"\\ud800"}}\n]\n',
+    ],
+)
+def test_load_refuses_what_dump_does_not_write(data: bytes) -> None:
+    with pytest.raises(IntegrityError, match="target dev"):
+        load(data, "target dev")
+
+
+def test_load_refuses_two_objects_with_one_id() -> None:
+    with pytest.raises(PolicyError, match="same id"):
+        load(dump([config_map("a"), config_map("a", data={})]))
+
+
+def test_the_order_of_applying() -> None:
+    kinds = [
+        "ValidatingWebhookConfiguration",
+        "HorizontalPodAutoscaler",
+        "InferenceService",
+        "Deployment",
+        "Service",
+        "PersistentVolumeClaim",
+        "Secret",
+        "NetworkPolicy",
+        "RoleBinding",
+        "ClusterRole",
+        "ServiceAccount",
+        "StorageClass",
+        "ResourceQuota",
+        "PriorityClass",
+        "CustomResourceDefinition",
+        "Namespace",
+    ]
+    objects = [{"apiVersion": "v1", "kind": k, "metadata": {"name": "x"}} for k in kinds]
+    ordered = [obj["kind"] for obj in apply_order(objects)]
+    # Quotas and priority classes are of one rank, and stay as they were.
+    assert ordered == [
+        "Namespace",
+        "CustomResourceDefinition",
+        "ResourceQuota",
+        "PriorityClass",
+        *[
+            "StorageClass",
+            "ServiceAccount",
+            "ClusterRole",
+            "RoleBinding",
+            "NetworkPolicy",
+            "Secret",
+            "PersistentVolumeClaim",
+            "Service",
+            "Deployment",
+            "InferenceService",
+            "HorizontalPodAutoscaler",
+            "ValidatingWebhookConfiguration",
+        ],
+    ]
+
+
+def test_the_order_is_stable_within_a_rank() -> None:
+    objects = [config_map(name) for name in "cab"]
+    assert apply_order(objects) == tuple(objects)

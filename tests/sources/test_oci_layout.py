@@ -1,0 +1,473 @@
+"""Images of OCI layouts: chosen, checked, and given byte for byte."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bundler.archive.walk import parse_node
+from bundler.core import strictjson
+from bundler.core.digest import Digest
+from bundler.core.errors import BundlerError, IntegrityError, SourceError
+from bundler.sources.images import SourceImage, resolve_image
+from tests.sources.layouts import (
+    CONFIG,
+    DOCKER_LIST,
+    DOCKER_MANIFEST,
+    INDEX,
+    LAYER,
+    MANIFEST,
+    Json,
+    Layout,
+    dump,
+    named,
+    platform,
+    sha256,
+)
+
+AMD, ARM, ARMV7 = "linux/amd64", "linux/arm64", "linux/arm/v7"
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    return Layout(tmp_path / "layout")
+
+
+def _resolve(layout: Layout, source: str, *platforms: str) -> SourceImage:
+    return resolve_image(source, layout.folder.parent, platforms or (AMD,))
+
+
+def _check_complete(image: SourceImage) -> None:
+    """Everything that the entry reaches is there, nothing else is, and it reads as promised."""
+    reached: set[Digest] = set()
+    layers: set[Digest] = set()
+    pending = [image.descriptor]
+    while pending:
+        descriptor = pending.pop()
+        reached.add(descriptor.digest)
+        assert descriptor.size == len(image.metadata[descriptor.digest])
+        node = parse_node(image.metadata[descriptor.digest], descriptor.media_type, "test")
+        pending += [child.descriptor for child in node.manifests]
+        reached |= {node.config.descriptor.digest} if node.config else set()
+        layers |= {layer.descriptor.digest for layer in node.layers}
+    assert reached == set(image.metadata)
+    assert layers == {layer.digest for layer in image.layers}
+    for digest in reached | layers:
+        with image.open(digest) as stream:
+            assert Digest.of(stream.read()) == digest
+
+
+def test_a_single_manifest(layout: Layout) -> None:
+    entry = layout.image(AMD)
+    image = _resolve(layout, layout.finish(entry))
+    assert str(image.descriptor.digest) == entry["digest"]
+    assert image.descriptor.media_type == MANIFEST
+    assert image.platforms == ((AMD, image.descriptor.digest),)
+    assert len(image.layers) == 2
+    _check_complete(image)
+
+
+def test_docker_schema_2_stays_as_it_is(layout: Layout) -> None:
+    child = {**layout.image(AMD, docker=True), "platform": platform(AMD)}
+    entry = layout.index(child, kind=DOCKER_LIST)
+    image = _resolve(layout, layout.finish(entry))
+    assert image.descriptor.media_type == DOCKER_LIST
+    assert image.descriptor.to_json() == entry
+    _check_complete(image)
+
+
+def test_an_image_by_its_name(layout: Layout) -> None:
+    one, two = layout.image(AMD), layout.image(AMD, count=3)
+    source = layout.finish(named(one, "1.0"), named(two, "2.0"))
+    assert len(_resolve(layout, f"{source}:2.0").layers) == 3
+    with pytest.raises(
+        SourceError, match=r"expected one image, found 2; there is 1\.0, 2\.0"
+    ) as info:
+        _resolve(layout, source)
+    assert info.value.hint is not None
+    with pytest.raises(
+        SourceError, match=r"expected one image '3\.0', found 0; there is 1\.0, 2\.0"
+    ):
+        _resolve(layout, f"{source}:3.0")
+    twice = layout.finish(named(one, "1.0"), named(two, "1.0"))
+    with pytest.raises(SourceError, match=r"expected one image '1\.0', found 2"):
+        _resolve(layout, f"{twice}:1.0")
+
+
+def test_all_platforms_travel_as_the_upstream_index(layout: Layout) -> None:
+    index = layout.index(layout.child(AMD), layout.child(ARM), layout.attestation())
+    image = _resolve(layout, layout.finish(index), ARM, AMD)
+    assert image.descriptor.to_json() == index
+    assert image.metadata[image.descriptor.digest].startswith(b"{\n   ")
+    assert [text for text, _ in image.platforms] == [AMD, ARM]
+    assert len(image.layers) == 5  # the attestation's too
+    _check_complete(image)
+
+
+def test_the_only_platform_of_an_index_is_all_of_it(layout: Layout) -> None:
+    index = layout.index(layout.child(AMD), layout.attestation())
+    image = _resolve(layout, layout.finish(index))
+    assert image.descriptor.to_json() == index
+    _check_complete(image)
+
+
+def test_several_platforms_travel_as_a_derived_index(layout: Layout) -> None:
+    arm = layout.child(ARM, annotations={"com.example": "kept"})
+    children = [layout.child(ARMV7), arm, layout.attestation(), layout.child(AMD)]
+    index = layout.index(*children, annotations={"com.example": "left behind"})
+    image = _resolve(layout, layout.finish(index), AMD, ARM)
+    data = image.metadata[image.descriptor.digest]
+    assert data == strictjson.canonical(
+        {"schemaVersion": 2, "mediaType": INDEX, "manifests": [arm, children[3]]}
+    )
+    assert [(text, str(digest)) for text, digest in image.platforms] == [
+        (AMD, children[3]["digest"]),
+        (ARM, arm["digest"]),
+    ]
+    _check_complete(image)
+
+
+def test_one_platform_of_several_travels_as_its_manifest(layout: Layout) -> None:
+    arm = layout.child(ARM)
+    index = layout.index(layout.child(AMD), arm, layout.attestation())
+    image = _resolve(layout, layout.finish(index), ARM)
+    assert str(image.descriptor.digest) == arm["digest"]
+    assert image.platforms == ((ARM, image.descriptor.digest),)
+    _check_complete(image)
+
+
+def test_a_platform_that_does_not_travel_need_not_be_there(layout: Layout) -> None:
+    arm = layout.child(ARM)
+    (layout.folder / "blobs" / "sha256" / arm["digest"][7:]).unlink()
+    source = layout.finish(layout.index(layout.child(AMD), arm))
+    _check_complete(_resolve(layout, source))
+    with pytest.raises(SourceError, match="no such file"):
+        _resolve(layout, source, AMD, ARM)
+
+
+def test_default_variants_are_the_same_platform(layout: Layout) -> None:
+    source = layout.finish(layout.index(layout.child("linux/arm64/v8"), layout.child(AMD)))
+    assert _resolve(layout, source, "linux/arm64").platforms[0][0] == "linux/arm64"
+    source = layout.finish(layout.image("linux/arm"))
+    assert _resolve(layout, source, ARMV7).platforms[0][0] == ARMV7
+
+
+def test_a_child_without_platform_is_asked_by_its_config(layout: Layout) -> None:
+    source = layout.finish(layout.index(layout.image(AMD), layout.image(ARM)))
+    image = _resolve(layout, source, ARM)
+    assert image.descriptor.media_type == MANIFEST
+    _check_complete(image)
+
+
+@pytest.mark.parametrize("platforms", [(ARM,), (AMD, ARM)])
+@pytest.mark.parametrize("as_index", [True, False])
+def test_a_platform_that_is_not_there_is_refused(
+    as_index: bool, platforms: tuple[str, ...], layout: Layout
+) -> None:
+    entry = layout.index(layout.child(AMD)) if as_index else layout.image(AMD)
+    with pytest.raises(SourceError, match="has no linux/arm64; there is linux/amd64"):
+        _resolve(layout, layout.finish(entry), *platforms)
+
+
+def test_versions_of_windows_are_several_images(layout: Layout) -> None:
+    windows = "windows/amd64"
+    one, two = (
+        {
+            **layout.image(windows, count=n),
+            "platform": {**platform(windows), "os.version": f"10.{n}"},
+        }
+        for n in (1, 2)
+    )
+    source = layout.finish(layout.index(one, two, layout.child(AMD)))
+    assert _resolve(layout, source, AMD).descriptor.media_type == MANIFEST
+    with pytest.raises(SourceError, match="has 2 images for windows/amd64"):
+        _resolve(layout, source, AMD, windows)
+
+
+Make = Callable[[Layout], Json]
+
+
+def _descriptor(**change: Any) -> Make:
+    """An image of which the descriptor of the first layer is changed."""
+
+    def image(layout: Layout) -> Json:
+        layers = [{**layout.descriptor(LAYER, b"first"), **change}]
+        return _image(layout, layers=layers)
+
+    return image
+
+
+def _image(layout: Layout, **change: Any) -> Json:
+    return layout.image(AMD, 0, **change)
+
+
+def _config(data: bytes, kind: str = CONFIG) -> Make:
+    return lambda layout: _image(layout, config=layout.descriptor(kind, data))
+
+
+def _raw_manifest(text: str) -> Make:
+    """A manifest of which `text` follows the opening brace."""
+
+    def image(layout: Layout) -> Json:
+        whole = layout.image(AMD)
+        data = (layout.folder / "blobs" / "sha256" / whole["digest"][7:]).read_bytes()
+        return layout.descriptor(MANIFEST, b"{" + text.encode() + b"," + data[1:])
+
+    return image
+
+
+REFUSED: dict[str, tuple[Make, str]] = {
+    "foreign layer": (
+        _descriptor(mediaType="application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"),
+        "foreign layer",
+    ),
+    "nondistributable layer": (
+        _descriptor(mediaType="application/vnd.oci.image.layer.nondistributable.v1.tar"),
+        "foreign layer",
+    ),
+    "layer with urls": (_descriptor(urls=["https://example.com"]), "may not have 'urls'"),
+    "layer with empty urls": (_descriptor(urls=[]), "may not have 'urls'"),
+    "layer with data": (_descriptor(data="eA=="), "may not have 'data'"),
+    "layer of an unknown type": (
+        _descriptor(mediaType="application/vnd.oci.image.layer.v1.tar+xz"),
+        "media type .* is not read",
+    ),
+    "layer that is a manifest": (_descriptor(mediaType=MANIFEST), "may not be of type"),
+    "layer of another size": (_descriptor(size=7), "expected 7 bytes, found 5"),
+    "layer that is missing": (_descriptor(digest=sha256(b"gone"), size=4), "no such file"),
+    "layer by sha512": (_descriptor(digest="sha512:" + "0" * 128), "expected sha256"),
+    "layer of negative size": (_descriptor(size=-1), "expected a size from 0"),
+    "config of an artifact": (
+        _config(b"{}", "application/vnd.oci.empty.v1+json"),
+        "media type .* is not read",
+    ),
+    "config that is no JSON": (_config(b"nonsense"), "is not JSON"),
+    "config with a key twice": (
+        _config(b'{"os": "linux", "architecture": "arm64", "architecture": "amd64"}'),
+        "a key stands twice",
+    ),
+    "config with a key in other case": (
+        _config(b'{"os": "linux", "architecture": "amd64", "Architecture": "arm64"}'),
+        "but Go reads it so",
+    ),
+    "config without a platform": (_config(b'{"os": "linux"}'), "expected a platform"),
+    "config with a number for a platform": (
+        _config(b'{"os": "linux", "architecture": 64}'),
+        "expected a platform",
+    ),
+    "config nested deeply": (_config(b"[" * 100_000), "is not JSON"),
+    "config that is empty": (_config(b""), "expected 1 to 4194304 bytes"),
+    "config that is too large": (_config(b" " * (4 * 1024**2 + 1)), "expected 1 to 4194304 bytes"),
+    "manifest with Layers": (_raw_manifest('"Layers": []'), "stands twice|but Go reads it so"),
+    "manifest with a key twice": (_raw_manifest('"layers": []'), "stands twice"),
+    "manifest with manifests": (
+        lambda layout: _image(layout, manifests=[]),
+        "may not have 'manifests'",
+    ),
+    "manifest of another media type": (
+        lambda layout: _image(layout, mediaType=DOCKER_MANIFEST),
+        "its descriptor says",
+    ),
+    "manifest of schema version 1": (
+        lambda layout: _image(layout, schemaVersion=1),
+        "expected schemaVersion 2",
+    ),
+    "docker schema 1": (
+        lambda layout: layout.descriptor(
+            "application/vnd.docker.distribution.manifest.v1+prettyjws", b'{"schemaVersion": 1}'
+        ),
+        "expected an image's manifest or index, found .*manifest.v1",
+    ),
+    "artifact": (
+        lambda layout: _image(layout, artifactType="application/vnd.airbundle.bundle.v1+json"),
+        "expected an image, found artifact",
+    ),
+    "nested index": (
+        lambda layout: layout.index(layout.index(layout.child(AMD))),
+        "an index inside of",
+    ),
+    "empty index": (lambda layout: layout.index(), "there is no platform"),
+    "index with layers": (
+        lambda layout: layout.index(layout.child(AMD), layers=[]),
+        "may not have 'layers'",
+    ),
+    "two images for a platform": (
+        lambda layout: layout.index(
+            layout.child(AMD), {**layout.image(AMD, 3), "platform": platform(AMD)}
+        ),
+        "two images for one platform",
+    ),
+    "two images for a platform and its default variant": (
+        lambda layout: layout.index(
+            layout.child(AMD), layout.child(ARM), layout.child("linux/arm64/v8")
+        ),
+        "two images for one platform",
+    ),
+    "index that lies about a platform": (
+        lambda layout: layout.index({**layout.image(ARM), "platform": platform(AMD)}),
+        "its index says linux/amd64, its config linux/arm64",
+    ),
+    "index with a platform that is none": (
+        lambda layout: layout.index({**layout.image(AMD), "platform": {"os": "linux"}}),
+        "expected a platform",
+    ),
+    "index with an artifact": (
+        lambda layout: layout.index(
+            layout.child(AMD),
+            {**_image(layout, artifactType="x/y"), "platform": platform("unknown/unknown")},
+        ),
+        "expected an attestation, found 'x/y'",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_hostile_image_is_refused(name: str, layout: Layout) -> None:
+    make, problem = REFUSED[name]
+    source = layout.finish(make(layout))
+    with pytest.raises(SourceError, match=problem):
+        _resolve(layout, source)
+
+
+def _blob(layout: Layout, digest: str) -> Path:
+    return layout.folder / "blobs" / "sha256" / digest[7:]
+
+
+def _manifest(layout: Layout, entry: Json) -> Json:
+    value: Json = json.loads(_blob(layout, entry["digest"]).read_bytes())
+    return value
+
+
+@pytest.mark.parametrize("which", ["manifest", "config"])
+@pytest.mark.parametrize("change", [b"x", b""])
+def test_another_manifest_or_config_than_promised(
+    change: bytes, which: str, layout: Layout
+) -> None:
+    entry = layout.image(AMD)
+    source = layout.finish(entry)
+    digest = (
+        entry["digest"] if which == "manifest" else _manifest(layout, entry)["config"]["digest"]
+    )
+    data = _blob(layout, digest).read_bytes()
+    _blob(layout, digest).write_bytes(data[:-1] + change)
+    with pytest.raises(IntegrityError, match=f"expected {digest}"):
+        _resolve(layout, source)
+
+
+def test_another_layer_than_promised_fails_at_its_end(layout: Layout) -> None:
+    entry = layout.image(AMD)
+    source = layout.finish(entry)
+    digest = _manifest(layout, entry)["layers"][0]["digest"]
+    data = _blob(layout, digest).read_bytes()
+    _blob(layout, digest).write_bytes(data[:-1] + b"!")
+    image = _resolve(layout, source)
+    with image.open(Digest.parse(digest)) as stream, pytest.raises(IntegrityError, match=digest):
+        stream.read()
+
+
+def test_a_layer_that_changed_since_is_refused(layout: Layout) -> None:
+    entry = layout.image(AMD)
+    image = _resolve(layout, layout.finish(entry))
+    layer = image.layers[0].digest
+    _blob(layout, str(layer)).write_bytes(b"other")
+    with pytest.raises(SourceError, match="changed while it was being read"):
+        image.open(layer)
+
+
+@pytest.mark.parametrize("which", ["oci-layout", "index.json", "manifest", "config", "layer"])
+def test_a_link_is_not_followed(which: str, layout: Layout) -> None:
+    entry = layout.image(AMD)
+    source = layout.finish(entry)
+    manifest = _manifest(layout, entry)
+    location = {
+        "manifest": _blob(layout, entry["digest"]),
+        "config": _blob(layout, manifest["config"]["digest"]),
+        "layer": _blob(layout, manifest["layers"][0]["digest"]),
+    }.get(which, layout.folder / which)
+    location.rename(layout.folder / "elsewhere")
+    location.symlink_to(layout.folder / "elsewhere")
+    with pytest.raises(SourceError, match="found a symbolic link"):
+        _resolve(layout, source)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "problem"),
+    [
+        (
+            "oci-layout",
+            b'{"imageLayoutVersion": "2.0.0"}',
+            "expected version '1.0.0', found '2.0.0'",
+        ),
+        ("oci-layout", b"[]", "expected version"),
+        ("oci-layout", b"{", "is not JSON"),
+        ("oci-layout", b" " * 70_000, "expected at most 65536 bytes"),
+        ("index.json", b'{"schemaVersion": 2, "manifests": [], "Manifests": []}', "stands twice"),
+        ("index.json", b'{"schemaVersion": 2, "Manifests": []}', "but Go reads it so"),
+        ("index.json", b'{"schemaVersion": 2, "manifests": []}', "found 0; there is none"),
+        ("index.json", b'{"schemaVersion": 2, "manifests": {}}', "expected an array"),
+        ("index.json", b" " * (16 * 1024**2 + 1), "expected at most 16777216 bytes"),
+        ("index.json", b"[" * 50, "is not JSON|nested"),
+    ],
+)
+def test_a_hostile_layout_is_refused(name: str, data: bytes, problem: str, layout: Layout) -> None:
+    source = layout.finish(layout.image(AMD))
+    (layout.folder / name).write_bytes(data)
+    with pytest.raises(SourceError, match=problem):
+        _resolve(layout, source)
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("oci:gone", "expected the folder of an OCI layout"),
+        ("oci:", "expected a path"),
+        ("layout", "a bare path is not read by this version"),
+        ("docker://busybox", "docker: is not read by this version"),
+        ("oci-archive:x.tar", "oci-archive: is not read by this version"),
+        ("docker-archive:gone.tar", "no such file"),
+    ],
+)
+def test_a_source_that_is_none(source: str, problem: str, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=problem):
+        resolve_image(source, tmp_path, (AMD,))
+
+
+@pytest.mark.parametrize("text", ["linux", "linux/", "linux/arm/v7/x", "/amd64", ""])
+def test_a_platform_that_is_none(text: str, layout: Layout) -> None:
+    source = layout.finish(layout.image(AMD))
+    with pytest.raises(BundlerError, match="expected os/architecture"):
+        _resolve(layout, source, text)
+
+
+def test_labels_of_a_config_may_differ_in_case(layout: Layout) -> None:
+    value = {**platform(AMD), "config": {"Labels": {"maintainer": "a", "MAINTAINER": "b"}}}
+    entry = _image(layout, config=layout.descriptor(CONFIG, dump(value)))
+    _check_complete(_resolve(layout, layout.finish(entry)))
+
+
+@pytest.mark.needs("skopeo")
+def test_a_layout_that_skopeo_wrote(layout: Layout, tmp_path: Path) -> None:
+    source = layout.finish(named(layout.image(AMD, count=3), "app"))
+    skopeo = shutil.which("skopeo")
+    assert skopeo is not None
+    for kind in ("oci", "v2s2"):
+        target = f"oci:{tmp_path / kind}:app"
+        command = [
+            skopeo,
+            "--insecure-policy",
+            "copy",
+            "--format",
+            kind,
+            f"oci:{layout.folder}:app",
+        ]
+        subprocess.run([*command, target], check=True, capture_output=True)
+        image = resolve_image(f"oci:{kind}", tmp_path, (AMD,))
+        assert len(image.layers) == 3
+        _check_complete(image)
+    assert _resolve(layout, source).layers
