@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -153,6 +154,8 @@ def resolve(spec_path: Path, progress: Progress, known: Lock | None = None) -> I
     tools = {
         "core-rules": RULES_VERSION,
         "format": "1",
+        # Its data decides what is an external host, and so what the report says.
+        "publicsuffixlist": version("publicsuffixlist"),
         "kustomize": known.tools.get("kustomize", kustomize) if known else kustomize,
         **versions(),
     }

@@ -38,13 +38,18 @@ POLICY = "apiVersion: airbundle.dev/v1alpha1\nkind: Policy\n"
 
 @dataclass
 class Release:
-    """What is to be bundled; `policy` are lines below those of a Policy."""
+    """What is to be bundled; `policy` are lines below those of a Policy.
+
+    `spec` is what was locked, and `packed` what travels as the spec, unless that is the same.
+    """
 
     name: str
     objects: Sequence[JsonObject]
     version: str = "1.0.0"
     parameters: tuple[Parameter, ...] = ()
     policy: str = ""
+    spec: str = SPEC
+    packed: str | None = None
     contents: Contents = field(default_factory=lambda: Contents(images={REPOSITORY: LAYERS}))
 
     def write(self, path: Path) -> Path:
@@ -52,7 +57,8 @@ class Release:
         contents = replace(self.contents, name=self.name, version=self.version)
         draft, origins = draft_of(contents)
         objects = manifests.apply_order(self.objects)
-        spec = SPEC.format(name=self.name, version=self.version).encode()
+        spec = self.spec.format(name=self.name, version=self.version).encode()
+        packed = spec if self.packed is None else self.packed.encode()
         policy = (POLICY + self.policy).encode()
         config = BundleConfig(
             self.name, self.version, (TARGET,), self.parameters, tuple(places(objects)), {}
@@ -61,7 +67,7 @@ class Release:
             draft,
             lock=replace(draft.lock, spec=Digest.of(spec)),
             config=config,
-            sources=tar_of({"bundle.yaml": spec, "policy.yaml": policy}),
+            sources=tar_of({"bundle.yaml": packed, "policy.yaml": policy}),
             targets=lambda models: {TARGET: manifests.dump(objects)},
         )
         write_bundle(path, draft, origins, seal(contents, KEY), lambda packed: None)

@@ -93,7 +93,8 @@ def test_it_builds_as_soon_as_a_model_lies_in_weights(
     made = init.init(tmp_path / "project")
     shutil.copytree(minilm, made.folder / "weights", dirs_exist_ok=True)
     built = build(made.folder / "bundle.yaml", tmp_path / "bundle.tar", None, "2026-01-01", SILENT)
-    assert (built.name, built.version, built.warnings) == ("serving", "0.1.0", ())
+    assert (built.name, built.version) == ("serving", "0.1.0")
+    assert [found.rule for found in built.warnings] == ["license"]
     lock = (made.folder / "bundle.lock").read_text()
     assert '"model.safetensors"' in lock
     assert '"README"' not in lock

@@ -35,7 +35,7 @@ _REMARKS = {
 
 
 @click.command(short_help="Plan, push, apply and record a bundle.")
-@click.argument("file", type=_FILE)
+@options.file_argument
 @options.target_option
 @options.registry_option
 @options.set_option

@@ -14,11 +14,9 @@ from bundler.push import Pushed, push
 if TYPE_CHECKING:
     from bundler.sign.trust import Trust
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-
 
 @click.command(short_help="Copy images and models into a registry or a layout.")
-@click.argument("file", type=_FILE)
+@options.file_argument
 @options.registry_option
 @options.trust_options
 @output.json_option

@@ -14,11 +14,9 @@ from bundler.render import render
 if TYPE_CHECKING:
     from bundler.sign.trust import Trust
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-
 
 @click.command(short_help="Print the manifests as they will be applied.")
-@click.argument("file", type=_FILE)
+@options.file_argument
 @options.target_option
 @options.set_option
 @click.option(

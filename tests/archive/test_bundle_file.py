@@ -163,7 +163,9 @@ def test_the_damaged_blob_and_its_owner_are_named(tmp_path: Path) -> None:
     good = bytearray(path.read_bytes())
     good[good.index(b"first layer")] ^= 1
     path.write_bytes(good)
-    with pytest.raises(IntegrityError, match=r"blobs/sha256/.*registry.corp_5000/team/server.*layer"):
+    with pytest.raises(
+        IntegrityError, match=r"blobs/sha256/.*registry.corp_5000/team/server.*layer"
+    ):
         verify(path)
 
 
@@ -187,9 +189,7 @@ def _content(bundle: object) -> list[tuple[int, int]]:
     return [(512, 66_048), (66_560, 66_590), *places]
 
 
-def _accepted(
-    path: Path, good: bytes, place: int, mask: int, content: bool = False
-) -> bool:
+def _accepted(path: Path, good: bytes, place: int, mask: int, content: bool = False) -> bool:
     """Whether a bundle with one bit changed passes; the byte is put back."""
     with path.open("r+b") as file:
         file.seek(place)

@@ -20,8 +20,9 @@ def main() -> int:
         print(f"error: no {', '.join(absent)} here", file=sys.stderr)
         print(f"hint: tests/parts/install {' '.join(absent)}", file=sys.stderr)
         return 1
-    # `kill` ends it as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # `kill` ends it as Ctrl-C does, and a shell that started it with `&` changes nothing.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     with (
         tempfile.TemporaryDirectory(prefix="airbundle-cluster-") as folder,
         contextlib.suppress(KeyboardInterrupt),
@@ -38,8 +39,9 @@ def _wait() -> None:
     try:
         signal.pause()
     finally:
-        # A second Ctrl-C must not leave servers behind.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # A second one must not leave servers behind.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
 
 
 if __name__ == "__main__":

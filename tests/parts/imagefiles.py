@@ -5,6 +5,7 @@ about where they came from. Only the standard library.
 from __future__ import annotations
 
 import functools
+import os
 import re
 import shutil
 import subprocess
@@ -24,6 +25,8 @@ _LEFT_OUT = {
     "__pycache__", "dist-packages", "ensurepip", "idlelib", "lib2to3", "pydoc_data",
     "site-packages", "test", "tests", "tkinter", "turtledemo",
 }  # fmt: skip
+_LEFT_OUT_MODULES = ("_test", "_tkinter", "_xxtest", "xxlimited")
+_SUFFIXES = ("", ".py", ".so", ".txt", ".json")
 
 
 class ImageError(Exception):
@@ -110,12 +113,14 @@ def _interpreter() -> Path:
     return Path(sys.executable).resolve()
 
 
-def _stdlib_files(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        parts = path.relative_to(folder).parts
-        useful = not _LEFT_OUT.intersection(parts) and not parts[0].startswith("config-")
-        if useful and path.is_file() and path.suffix in ("", ".py", ".so", ".txt", ".json"):
-            yield path
+def _stdlib_files(root: Path) -> Iterator[Path]:
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(
+            name for name in folders if name not in _LEFT_OUT and not name.startswith("config-")
+        )
+        for name in sorted(files):
+            if Path(name).suffix in _SUFFIXES and not name.startswith(_LEFT_OUT_MODULES):
+                yield Path(folder, name)
 
 
 def _linked(program: Path) -> dict[str, Path]:

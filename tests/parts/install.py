@@ -19,7 +19,6 @@ from pathlib import Path
 from tests.parts import components, minilm
 from tests.parts.components import GoTool
 
-
 _STANDARD_ERROR = 2
 
 

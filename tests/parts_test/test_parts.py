@@ -102,7 +102,7 @@ def test_a_wheel_with_other_bytes_is_refused(
     pin = tmp_path / "pin.txt"
     pin.write_text(minilm._PIN.read_text().replace("b9a0018d", "00000000"))
     monkeypatch.setattr(minilm, "_PIN", pin)
-    with pytest.raises(minilm.FetchError):
+    with pytest.raises(minilm.FetchError, match="b9a0018d"):
         minilm._download(tmp_path)
 
 

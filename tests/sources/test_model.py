@@ -64,6 +64,12 @@ def test_the_card_is_compared_even_if_it_does_not_travel(root: Path) -> None:
         resolve(_model(license="MIT", include=("*.safetensors",)), root)
 
 
+def test_a_spec_that_asserts_no_license_is_a_warning(root: Path) -> None:
+    found = resolve(_model(license="NOASSERTION"), root).findings
+    assert [(each.rule, each.severity) for each in found] == [("license", "warning")]
+    assert "apache-2.0" in found[0].message
+
+
 @pytest.mark.parametrize("card", [None, "# A model\n", "---\nlanguage: en\n---\n"])
 def test_a_card_that_states_nothing_is_a_warning(card: str | None, root: Path) -> None:
     location = root / "weights" / "README.md"

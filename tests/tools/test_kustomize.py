@@ -222,7 +222,7 @@ def test_what_is_no_regular_file_is_refused(
 def test_a_device_is_refused(tmp_path: Path) -> None:
     source = write(tmp_path / "s", TREE)
     os.mknod(source / "base/odd", 0o600 | 0o020000, os.makedev(1, 5))
-    with pytest.raises(SourceError, match="base/odd: .* a device"):
+    with pytest.raises(SourceError, match=r"base/odd: .* a device"):
         copy_tree(source, ["base"], tmp_path / "copy")
 
 
@@ -233,7 +233,7 @@ def test_a_folder_behind_a_link_is_refused(tmp_path: Path) -> None:
         copy_tree(source, ["linked/base"], tmp_path / "copy")
     with pytest.raises(SourceError, match="nothing: No such file"):
         copy_tree(source, ["nothing"], tmp_path / "copy")
-    with pytest.raises(SourceError, match="a.yaml: expected a folder, found a file"):
+    with pytest.raises(SourceError, match=r"a\.yaml: expected a folder, found a file"):
         copy_tree(source, ["real/base/a.yaml"], tmp_path / "copy")
 
 
@@ -286,7 +286,7 @@ def test_a_bad_tree_is_refused_wherever_it_is_bad(
 def test_a_kustomization_that_is_no_text_is_refused(tmp_path: Path) -> None:
     write(tmp_path, TREE)
     (tmp_path / "base/kustomization.yaml").write_bytes(b"\xff")
-    with pytest.raises(DocumentError, match="base/kustomization.yaml: is not UTF-8"):
+    with pytest.raises(DocumentError, match=r"base/kustomization\.yaml: is not UTF-8"):
         check_tree(tmp_path, ["base"])
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from bundler.core.digest import Descriptor, Digest
 from bundler.core.errors import IntegrityError, SourceError, UsageError
+from bundler.tools import http
 from bundler.tools import registry as module
 from bundler.tools.http import ATTEMPTS, is_loopback
 from bundler.tools.registry import RegistryDestination
@@ -169,6 +170,31 @@ def test_another_digest_than_was_sent_is_refused(connect: Connect) -> None:
     destination, _ = connect(answer(201, docker_content_digest=other))
     with pytest.raises(SourceError, match=f"it stored '{other}'"):
         destination.put_manifest("x", "v1", BLOB, DATA)
+
+
+@pytest.mark.parametrize(
+    ("found", "words"), [(DATA + b"x", "found more"), (DATA[1:], "found 6999")]
+)
+def test_a_blob_of_another_length_is_not_sent_to_its_end(
+    connect: Connect, found: bytes, words: str
+) -> None:
+    destination, server = connect(accepted(), answer(201))
+    with pytest.raises(IntegrityError, match=words):
+        destination.put_blob("x", BLOB, iter([found]))
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("large", ["a manifest", "any answer"])
+def test_an_answer_without_end_is_refused(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, large: str
+) -> None:
+    if large == "a manifest":
+        monkeypatch.setattr(module, "_MAX_MANIFEST", 100)
+    else:
+        monkeypatch.setattr(http, "MAX_BODY", 100)
+    destination, _ = connect(answer(200), httpx.Response(200, content=b"x" * 101))
+    with pytest.raises(SourceError, match="100 bytes"):
+        destination.tagged("x", "v1")
 
 
 def test_a_blob_that_is_there_with_another_size_is_refused(connect: Connect) -> None:

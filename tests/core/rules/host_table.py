@@ -97,6 +97,7 @@ OUTSIDE: tuple[tuple[str, JsonObject, str], ...] = (
     ("an umlaut", env("HUB", "bücher.example.de"), "xn--bcher-kva.example.de"),
     ("punycode", env("HUB", "xn--bcher-kva.example.de"), "xn--bcher-kva.example.de"),
     ("full-width letters", env("HUB", "ｅｘａｍｐｌｅ。ｃｏｍ"), "example.com"),
+    ("an escaped URL", args("?to=https%3A%2F%2Fevil.example%2Fx"), "evil.example:443"),
     ("an IPv4 URL", args("--metadata=http://169.254.169.254/latest"), "169.254.169.254:80"),
     ("an IPv4 address as a number", args("http://3232235521/"), "3232235521:80"),
     ("a mapped IPv4 address", args("http://[::ffff:8.8.8.8]/"), "[::ffff:8.8.8.8]:80"),
@@ -211,7 +212,7 @@ INSIDE: tuple[tuple[str, JsonObject], ...] = (
     ("names of metrics", args("--metric=vllm:num_requests_running", "http.server.requests")),
     ("finalizers", {
         "apiVersion": "v1", "kind": "PersistentVolumeClaim",
-        "metadata": {"name": "c", "finalizers": ["kubernetes.io/pvc-protection", "a.example.com/x"]},
+        "metadata": {"name": "c", "finalizers": ["kubernetes.io/pvc-protection", "a.example.com"]},
     }),
     ("a schedule", custom("batch/v1", "CronJob", schedule="30 12 * * 1-5", timeZone="Etc/UTC")),
     ("times", annotated("at", "2026-01-31T12:30:05.930-08:00, 12:30")),

@@ -6,12 +6,12 @@ import pytest
 
 from bundler.core.errors import PolicyError
 from bundler.core.rules import RULES, check
-from tests.core.rules.objects import args, context, custom, deployment, pod_spec
+from tests.core.rules.objects import args, context, deployment, pod_spec
 
 BAD = (
     args("https://b.example.com", "https://a.example.com", "airbundle.invalid/models/x"),
     deployment(pod_spec(hostNetwork=True, hostPID=True)),
-    custom("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"),
+    args(*(f"https://{letter}.example.com" for letter in "zyxwvutsrqponm")),
     {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "RoleBinding",
@@ -33,7 +33,10 @@ def test_every_rule_runs() -> None:
 
 def test_the_order_of_objects_and_keys_is_no_matter() -> None:
     turned = tuple({key: obj[key] for key in reversed(obj)} for obj in reversed(BAD))
-    assert check(BAD, context()) == check(turned, context())
+    findings = check(BAD, context())
+    assert check(turned, context()) == findings
+    shown = [(finding.rule, finding.subject, finding.message) for finding in findings]
+    assert shown == sorted(shown)
 
 
 def test_nothing_to_check_is_refused() -> None:
