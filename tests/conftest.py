@@ -14,12 +14,14 @@ import pytest
 
 from tests.cluster.apiserver import Ports, running_apiserver
 from tests.cluster.namespace import FarSide, running_far_side
+from tests.large import LargeBundle, make_large
 from tests.parts import minilm as model
 from tests.parts.components import find_program
 from tests.parts.needs import CLUSTER_VARIABLE, require
 from tests.parts.pythons import find_second_python
 from tests.parts.registry import Registry, running_registry
 from tests.parts.service import free_ports
+from tests.project import Project, make_project
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -86,3 +88,26 @@ def second_python() -> Path:
     found = find_second_python()
     assert found is not None
     return found
+
+
+@pytest.fixture(scope="session")
+def kustomize(tool: Callable[[str], Path]) -> Iterator[Path]:
+    """Kustomize, first on PATH, where `lock` and `build` look for it."""
+    program = tool("kustomize")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+        yield program
+
+
+@pytest.fixture
+def project(tmp_path: Path, kustomize: Path) -> Project:
+    """A small project that builds, in a folder of its own below `tmp_path`."""
+    return make_project(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def nine_gib(tmp_path_factory: pytest.TempPathFactory, kustomize: Path) -> Iterator[LargeBundle]:
+    """A signed bundle whose one model file has 9 GiB; `.path`, and `.public` to verify it with."""
+    bundle = make_large(tmp_path_factory.mktemp("large"))
+    yield bundle
+    bundle.path.unlink()

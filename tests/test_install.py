@@ -161,16 +161,16 @@ def test_a_dry_run_of_a_first_install_makes_nothing(on: Field) -> None:
 
 def test_an_upgrade_removes_what_is_gone_and_nothing_else(on: Field) -> None:
     on.write("kubectl", namespace(on.mark))
-    on.write("kubectl", on.settings("foreign", key="theirs"))
-    on.write("kubectl", on.settings("adopted", key="same"))
-    on.install(
-        on.release(on.settings("gone"), on.settings("stays"), on.settings("adopted", key="same"))
-    )
-    before = on.versions(on.id("foreign"), on.id("adopted"), on.id("stays"))
+    for name in ("foreign", "found", "joined"):
+        on.write("kubectl", on.settings(name, key="theirs"))
+    adopted = (on.settings("found", key="theirs"), on.settings("joined", more="ours"))
+    on.install(on.release(on.settings("gone"), on.settings("stays"), *adopted))
+    others = [on.id(name) for name in ("foreign", "found", "joined", "stays")]
+    before = on.versions(*others)
     done = on.install(on.release(on.settings("stays"), version="1.1.0"))
     assert done.plan.removed == (on.id("gone"),)
     assert on.get(on.id("gone")) is None
-    assert on.versions(on.id("foreign"), on.id("adopted"), on.id("stays")) == before
+    assert on.versions(*others) == before
 
 
 def test_what_somebody_made_anew_under_our_name_is_not_removed(on: Field) -> None:

