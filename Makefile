@@ -36,11 +36,11 @@ $(READY): $(LOCKED) pyproject.toml
 	@touch $@
 
 demo: $(READY)
-	@$(BIN)/python -c 'from bundler.tools.kustomize import find_kustomize; find_kustomize()' 2>/dev/null || tests/parts/install kustomize
+	@$(BIN)/python -c 'from bundler.tools.kustomize import find_kustomize; find_kustomize()' 2>/dev/null || PYTHON=$(BIN)/python tests/parts/install kustomize
 	@examples/demo/run
 
 test: $(READY)
-	@tests/parts/install || echo 'hint: tests that need a missing part are skipped by name, or fail with CI=true' >&2
+	@PYTHON=$(BIN)/python tests/parts/install || echo 'hint: tests that need a missing part are skipped by name, or fail with CI=true' >&2
 	$(BIN)/python -m pytest
 
 lint: $(READY)
@@ -50,7 +50,8 @@ lint: $(READY)
 	$(BIN)/lint-imports --no-logo
 
 cluster: $(READY)
-	tests/parts/install etcd kube-apiserver
+	PYTHON=$(BIN)/python tests/parts/install etcd kube-apiserver
+	@echo 'start it, until Ctrl-C: PYTHON=$(BIN)/python tests/cluster/run'
 
 # Wheels alone: what is built from source could fetch more than the lock names.
 wheelhouse: $(READY)

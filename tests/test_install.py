@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bundler.cli.main import run
 from bundler.cluster.client import Cluster, open_cluster
 from bundler.cluster.release import Record, record_id
 from bundler.core.documents.bundle import Parameter, ParameterTarget
@@ -370,6 +371,39 @@ def test_a_record_that_is_none_is_refused(on: Field) -> None:
     on.write("kubectl", broken)
     with pytest.raises(ClusterError, match="expected the record of a release"):
         on.install(release)
+
+
+def test_a_record_may_live_in_a_namespace_of_the_bundle(on: Field) -> None:
+    release, site = on.release(on.settings("one")), replace(on.site(), release_namespace=on.mark)
+    with release.opened(on.folder) as bundle:
+        first = install(bundle, site, SILENT)
+        again = install(bundle, site, SILENT)
+    assert first.plan.created == (ObjectId("v1", "Namespace", None, on.mark),)
+    assert on.get(record_id(release.name, on.mark)) is not None
+    assert again.plan.empty
+
+
+def test_the_command_shows_the_plan_and_then_does_it(
+    on: Field, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = on.release(on.settings("one")).write(on.folder / "demo.tar")
+    arguments = ["install", str(file), "--target", TARGET, "--registry", on.site().registry]
+    arguments += ["--kubeconfig", str(on.kubeconfig), "--release-namespace", on.home]
+    arguments += ["--allow-unsigned"]
+    assert run([*arguments, "--dry-run"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert f"+ Namespace {on.mark}" in said
+    assert said[-1] == f"would be installed    app-{on.mark} 1.0.0, target dev"
+    assert run(arguments) == 0
+    done = capsys.readouterr().out.splitlines()
+    assert done[:-1] == said[:-1]
+    assert run([*arguments, "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert (again["status"], again["plan"]["created"], again["push"]["blobs"]) == (
+        "UNTRUSTED",
+        [],
+        0,
+    )
 
 
 def test_a_cluster_cannot_pull_from_a_folder(on: Field, tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ MAX_INDEX = 16 * 1024**2
 MAX_MANIFEST = 4 * 1024**2
 MAX_METADATA = 64 * 1024**2
 MAX_NESTING = 4
-MAX_SIZE = 2**53 - 1
 
 REF_NAME = "org.opencontainers.image.ref.name"
 TITLE = "org.opencontainers.image.title"

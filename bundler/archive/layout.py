@@ -128,8 +128,9 @@ class LayoutDestination:
         marker = self._folder / LAYOUT_NAME
         if not self._folder.is_dir():
             raise SourceError(f"{self._folder}: expected a folder, or nothing")
-        # A push that was cut off at its very beginning leaves `blobs` alone.
-        if not marker.exists() and {child.name for child in self._folder.iterdir()} - {"blobs"}:
+        # A push that was cut off at its very beginning leaves no more than these.
+        begun = {"blobs", f".{LAYOUT_NAME}.partial"}
+        if not marker.exists() and {child.name for child in self._folder.iterdir()} - begun:
             raise SourceError(
                 f"{self._folder}: is neither empty nor an OCI image layout",
                 "name a folder that is empty or does not exist",

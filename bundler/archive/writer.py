@@ -212,9 +212,6 @@ class _Target:
         buffer = memoryview(bytearray(fmt.CHUNK))
         left = size
         while count := source.readinto(buffer[: min(left + 1, fmt.CHUNK)]):  # type: ignore[attr-defined]
-            if count > left:
-                left = -1
-                break
             own.update(buffer[:count])
             self.write(buffer[:count], whole)
             left -= count

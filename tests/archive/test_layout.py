@@ -129,6 +129,15 @@ def test_a_killed_push_leaves_nothing_under_a_blob_s_name(tmp_path: Path) -> Non
     assert [path.name for path in (tmp_path / "blobs" / "sha256").iterdir()] == [layer.digest.hex]
 
 
+def test_a_push_that_was_killed_at_its_beginning_can_be_run_again(tmp_path: Path) -> None:
+    (tmp_path / "blobs" / "sha256").mkdir(parents=True)
+    (tmp_path / ".oci-layout.partial").write_bytes(b"{")
+    (tmp_path / "blobs" / "sha256" / ".0.partial").write_bytes(b"")
+    manifest = put(tmp_path)
+    assert LayoutDestination(tmp_path).tagged("team/x", "v1") == manifest.digest
+    assert not (tmp_path / ".oci-layout.partial").exists()
+
+
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     destination = LayoutDestination(tmp_path / "file" / "below")
