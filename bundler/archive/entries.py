@@ -190,6 +190,8 @@ def _agree(walk: Walk, entries: tuple[Entry, ...], contents: lock.Contents) -> d
 
 def _check_files(walk: Walk, entry: Entry, files: tuple[lock.LockedFile, ...]) -> None:
     node = _artifact(walk, entry, fmt.FILES, fmt.OCI_EMPTY)
+    if node.config is None or node.config.descriptor.digest != Digest.of(fmt.EMPTY_JSON):
+        raise IntegrityError(f"{entry.name}: expected the empty config")
     found = [(r.annotations.get(fmt.TITLE), r.descriptor) for r in node.layers]
     if found != [(f.path, Descriptor(fmt.FILE, f.digest, f.size)) for f in files]:
         raise IntegrityError(f"{entry.name}: its layers are not the files of the lock")
@@ -198,21 +200,20 @@ def _check_files(walk: Walk, entry: Entry, files: tuple[lock.LockedFile, ...]) -
 def _check_model(
     walk: Walk, model: Entry, pack: Entry, expected: tuple[Layer, ...]
 ) -> dict[Digest, Layer]:
-    node = walk.nodes[model.descriptor.digest]
-    if model.descriptor.media_type == fmt.OCI_MANIFEST:
-        images = [node]
-    else:
-        images = [walk.nodes[child.descriptor.digest] for child in node.manifests]
-    if not images:
-        raise IntegrityError(f"{model.name}: expected at least one manifest, found none")
+    images = [model.descriptor]
+    if model.descriptor.media_type == fmt.OCI_INDEX:
+        images = [child.descriptor for child in walk.nodes[model.descriptor.digest].manifests]
+    if not images or any(image.media_type != fmt.OCI_MANIFEST for image in images):
+        raise IntegrityError(f"{model.name}: expected an OCI manifest, or an index of such")
     packed = _artifact(walk, pack, fmt.MODELPACK, fmt.MODELPACK_CONFIG)
     pack_types = [fmt.MODELPACK_SMALL if la.small else fmt.MODELPACK_WEIGHT for la in expected]
     digests = _layer_digests(packed, pack_types, expected, pack.name)
     for image in images:
-        if image.config is None or image.config.descriptor.media_type != fmt.OCI_CONFIG:
+        node = walk.nodes[image.digest]
+        if node.config is None or node.config.descriptor.media_type != fmt.OCI_CONFIG:
             raise IntegrityError(f"{model.name}: expected an image config of type {fmt.OCI_CONFIG}")
         image_types = [fmt.OCI_LAYER] * len(expected)
-        if _layer_digests(image, image_types, expected, model.name) != digests:
+        if _layer_digests(node, image_types, expected, model.name) != digests:
             raise IntegrityError(f"{model.name}: its layers are not those of {pack.name}")
     return dict(zip(digests, expected, strict=True))
 

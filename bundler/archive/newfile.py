@@ -7,32 +7,64 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from bundler.core.errors import UsageError
 
 
+@dataclass(frozen=True)
+class NewFile:
+    """A file that is being written; every failure to do so is a UsageError that names it."""
+
+    fd: int
+    path: Path
+
+    def write_at(self, data: bytes | memoryview, offset: int) -> None:
+        """All of `data` from `offset` on."""
+        done = 0
+        with _naming(self.path):
+            while done < len(data):
+                done += os.pwrite(self.fd, data[done:], offset + done)
+
+    def clear(self, size: int) -> None:
+        """Nothing but `size` zeros, which take no room on the disk."""
+        with _naming(self.path):
+            os.ftruncate(self.fd, 0)
+            os.ftruncate(self.fd, size)
+
+
 @contextmanager
-def new_file(path: Path) -> Iterator[int]:
-    """A file beside `path` that gets its name when all went well, and is gone otherwise."""
+def new_file(path: Path) -> Iterator[NewFile]:
+    """A file beside `path` that gets its name when all went well, and is gone otherwise.
+
+    UsageError when it can't be written, or another process is writing it.
+    """
     partial = path.with_name(path.name + ".partial")
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    try:
+    with _naming(partial):
         fd = os.open(partial, flags, 0o666)
-    except OSError as error:
-        raise UsageError(f"{partial}: can't be written: {error.strerror}") from error
     try:
         _lock_alone(fd, partial)
         try:
-            yield fd
-            os.fsync(fd)
-            os.replace(partial, path)
+            yield NewFile(fd, partial)
+            with _naming(path):
+                os.fsync(fd)
+                os.replace(partial, path)
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
         _sync_folder(path.parent)
     finally:
         os.close(fd)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"{path}: can't be written: {error.strerror}") from error
 
 
 def _lock_alone(fd: int, partial: Path) -> None:
@@ -52,13 +84,6 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-def write_at(fd: int, data: bytes | memoryview, offset: int) -> None:
-    """All of `data` from `offset` on."""
-    done = 0
-    while done < len(data):
-        done += os.pwrite(fd, data[done:], offset + done)
 
 
 class FileRange(io.RawIOBase):

@@ -20,7 +20,7 @@ from bundler.archive import format as fmt
 from bundler.archive.assembly import Assembly, Draft, assemble, layers_of
 from bundler.archive.framing import END, Member, Placed, place, place_plain
 from bundler.archive.layers import Layer
-from bundler.archive.newfile import FileRange, new_file, write_at
+from bundler.archive.newfile import FileRange, NewFile, new_file
 from bundler.archive.reader import blob_member
 from bundler.archive.walk import Walk, walk
 from bundler.core.digest import Descriptor, Digest
@@ -98,20 +98,19 @@ def write_bundle(
     digests = {key: key for key in layers}
     final = _lay(assemble(draft, digests))
     _check_space(path, final.size)
-    with new_file(path) as fd:
+    with new_file(path) as file:
         laid = None
         # Once; twice when two blobs that were thought to differ turn out to be the same.
         while laid is None or laid.size != final.size:
             laid = final
-            os.ftruncate(fd, 0)
-            os.ftruncate(fd, laid.size)
+            file.clear(laid.size)
             known = {digests[key]: layer for key, layer in layers.items()}
-            learned = _stream(fd, laid, known, origins, progress)
+            learned = _stream(file, laid, known, origins, progress)
             digests = {key: learned[digest] for key, digest in digests.items()}
             final = _lay(assemble(draft, digests))
         by_digest = {digests[key]: layer for key, layer in layers.items()}
-        inspect(Packed(fd, _files(final, by_digest)))
-        _write_head(fd, seal(final.assembly.index), final)
+        inspect(Packed(file.fd, _files(final, by_digest)))
+        _write_head(file, seal(final.assembly.index), final)
     return Written(path, final.assembly.index, final.size)
 
 
@@ -139,7 +138,10 @@ def _files(laid: _Laid, layers: Mapping[Digest, Layer]) -> dict[Digest, tuple[in
 
 
 def _check_space(path: Path, size: int) -> None:
-    free = shutil.disk_usage(path.parent).free
+    try:
+        free = shutil.disk_usage(path.parent).free
+    except OSError as error:
+        raise UsageError(f"{path}: can't be written: {error.strerror}") from error
     if free < size:
         raise UsageError(
             f"{path}: needs {size:,} bytes, its disk has {free:,} free",
@@ -148,7 +150,7 @@ def _check_space(path: Path, size: int) -> None:
 
 
 def _stream(
-    fd: int,
+    file: NewFile,
     laid: _Laid,
     layers: Mapping[Digest, Layer],
     origins: Origins,
@@ -160,7 +162,7 @@ def _stream(
 
     def pack(blob: Descriptor) -> tuple[Digest, Digest]:
         offset, owner = laid.blobs[blob.digest].offset, laid.walk.owners[blob.digest]
-        target = _Target(fd, offset, progress)
+        target = _Target(file, offset, progress)
         if blob.digest in layers:
             return blob.digest, _pack_layer(target, layers[blob.digest], origins, owner)
         with origins.blobs[blob.digest]() as source:
@@ -185,8 +187,8 @@ def _pack_layer(target: _Target, layer: Layer, origins: Origins, owner: str) -> 
 class _Target:
     """A place in the new file that moves on with what is written."""
 
-    def __init__(self, fd: int, offset: int, progress: Progress) -> None:
-        self._fd = fd
+    def __init__(self, file: NewFile, offset: int, progress: Progress) -> None:
+        self._file = file
         self._offset = offset
         self._progress = progress
 
@@ -195,7 +197,7 @@ class _Target:
             whole.update(data)
         # The file was made of zeros: what is zero need not be written, so sparse stays sparse.
         if data != _ZEROS[: len(data)]:
-            write_at(self._fd, data, self._offset)
+            self._file.write_at(data, self._offset)
         self._offset += len(data)
         self._progress.advance(len(data))
 
@@ -222,17 +224,17 @@ class _Target:
             )
 
 
-def _write_head(fd: int, slot: bytes, laid: _Laid) -> None:
+def _write_head(file: NewFile, slot: bytes, laid: _Laid) -> None:
     """Everything but the content of layers: slot, index, metadata and all framing."""
     slot_place = place_plain(Member(fmt.SLOT_NAME, fmt.SLOT_SIZE), 0)
     layout_place = place_plain(Member(fmt.LAYOUT_NAME, len(fmt.LAYOUT)), slot_place.end)
-    write_at(fd, slot_place.framing + slot, 0)
-    write_at(fd, layout_place.framing + fmt.LAYOUT + layout_place.filler, layout_place.start)
-    write_at(fd, laid.index.framing + laid.assembly.index + laid.index.filler, laid.index.start)
+    file.write_at(slot_place.framing + slot, 0)
+    file.write_at(layout_place.framing + fmt.LAYOUT + layout_place.filler, layout_place.start)
+    file.write_at(laid.index.framing + laid.assembly.index + laid.index.filler, laid.index.start)
     for digest, placed in laid.blobs.items():
         data = laid.walk.metadata.get(digest)
         if data is None:
-            write_at(fd, placed.framing, placed.start)
-            write_at(fd, placed.filler, placed.offset + placed.member.size)
+            file.write_at(placed.framing, placed.start)
+            file.write_at(placed.filler, placed.offset + placed.member.size)
         else:
-            write_at(fd, placed.framing + data + placed.filler, placed.start)
+            file.write_at(placed.framing + data + placed.filler, placed.start)

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from bundler.core.documents.policy import Policy, Waiver
+from bundler.core.documents.policy import UNWAIVABLE, Policy, Waiver
 
 Severity = Literal["error", "warning"]
-
-# Without these there is no bundle to speak of, so no policy can let them pass.
-UNWAIVABLE = frozenset({"closure"})
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ from typing import Annotated, ClassVar
 from bundler.core.documents.checks import DAY, HOST, LINE, Problem, matches, shown, unique
 from bundler.core.documents.members import About
 from bundler.core.documents.structure import parse_document
-from bundler.core.findings import UNWAIVABLE
+
+# Rules without which there is no bundle to speak of: no policy can let their findings pass.
+UNWAIVABLE = frozenset({"closure"})
 
 _ALLOWED = matches(
     rf"(\*\.)?{HOST}(:[0-9]{{1,5}})?", "a host name, *.suffix, or either with a port", 260

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from bundler.core.documents.policy import Policy
+from bundler.core.documents.policy import Policy
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,129 @@
+"""What an install refuses, on a real API server and a real registry, with nothing changed."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bundler.cluster.release import record_id
+from bundler.core.errors import ClusterError, SourceError, UsageError
+from bundler.core.manifests import ObjectId
+from bundler.core.progress import SILENT
+from bundler.install import install
+from tests.listing import listing
+from tests.parts.registry import Registry
+from tests.releases import namespace
+from tests.site import Field, field_of_work
+
+pytestmark = pytest.mark.needs("apiserver", "docker-registry")
+
+
+@pytest.fixture(name="on")
+def installing(tmp_path: Path, kubeconfig: Path, registry: Registry) -> Iterator[Field]:
+    with field_of_work(tmp_path, kubeconfig, registry) as on:
+        yield on
+
+
+def test_somebody_else_s_field_is_not_overwritten(on: Field) -> None:
+    release = on.release(on.settings("one", key="ours"))
+    on.install(release)
+    on.write("kubectl-edit", on.settings("one", key="theirs"))
+    stored = listing(on.registry)
+    changed = on.release(on.settings("one", key="new"), version="1.1.0")
+    with pytest.raises(
+        ClusterError, match=r"ConfigMap .*/one: .*\.data\.key.*kubectl-edit"
+    ) as caught:
+        on.install(changed)
+    assert "nothing was overwritten" in str(caught.value.hint)
+    found = on.get(on.id("one"))
+    assert found is not None
+    assert found["data"] == {"key": "theirs"}
+    assert listing(on.registry) == stored
+
+
+def test_an_older_version_is_refused(on: Field) -> None:
+    on.install(on.release(on.settings("one", key="new"), version="1.10.0"))
+    with pytest.raises(ClusterError, match=r"1\.10\.0 is installed, and this bundle is the older"):
+        on.install(on.release(on.settings("one", key="old"), version="1.9.0"))
+    found = on.get(on.id("one"))
+    assert found is not None
+    assert found["data"] == {"key": "new"}
+
+
+def test_an_object_of_another_release_is_refused(on: Field) -> None:
+    on.install(on.release(on.settings("one")))
+    with pytest.raises(ClusterError, match=f"belongs to the release app-{on.mark} 1.0.0"):
+        on.install(on.release(name="rival"))
+
+
+def test_a_version_with_other_content_is_refused_before_anything_is_done(on: Field) -> None:
+    on.install(on.release(on.settings("one", key="first")))
+    with pytest.raises(SourceError, match="already published with other content"):
+        on.install(on.release(on.settings("one", key="second")))
+    found = on.get(on.id("one"))
+    assert found is not None
+    assert found["data"] == {"key": "first"}
+
+
+def test_an_unknown_kind_is_found_before_anything_is_done(on: Field) -> None:
+    stored = listing(on.registry)
+    thing = {
+        "apiVersion": "nowhere.example/v1",
+        "kind": "Thing",
+        "metadata": {"name": "one", "namespace": on.mark},
+    }
+    with pytest.raises(ClusterError, match=r"the cluster has no Thing in nowhere\.example/v1"):
+        on.install(on.release(thing))
+    assert on.get(ObjectId("v1", "Namespace", None, on.mark)) is None
+    assert listing(on.registry) == stored
+
+
+def test_a_field_that_the_server_does_not_know_is_refused(on: Field) -> None:
+    on.write("kubectl", namespace(on.mark))
+    odd = on.settings("one") | {"dtaa": {"key": "value"}}
+    with pytest.raises(ClusterError, match="dtaa"):
+        on.install(on.release(odd))
+
+
+def test_an_object_without_a_namespace_is_refused(on: Field) -> None:
+    nowhere = on.settings("one")
+    del nowhere["metadata"]["namespace"]
+    with pytest.raises(ClusterError, match="ConfigMap one: expected a namespace, found none"):
+        on.install(on.release(nowhere))
+
+
+def test_a_namespace_that_is_going_is_named(on: Field) -> None:
+    space = namespace(on.mark)
+    on.write("kubectl", space)
+    live = on.get(ObjectId.of(space))
+    assert live is not None
+    on.cluster.delete(ObjectId.of(space), live["metadata"]["uid"])
+    with pytest.raises(ClusterError, match="is being deleted since"):
+        on.install(on.release(on.settings("one")))
+
+
+def test_a_record_that_is_none_is_refused(on: Field) -> None:
+    release = on.release(on.settings("one"))
+    on.install(release)
+    secret = on.get(record_id(release.name, on.home))
+    assert secret is not None
+    broken = {key: secret[key] for key in ("apiVersion", "kind", "type")} | {
+        "metadata": {"name": secret["metadata"]["name"], "namespace": on.home},
+        "data": {"inventory": base64.b64encode(b"[3]").decode()},
+    }
+    on.write("kubectl", broken)
+    with pytest.raises(ClusterError, match="expected the record of a release"):
+        on.install(release)
+
+
+def test_a_cluster_cannot_pull_from_a_folder(on: Field, tmp_path: Path) -> None:
+    site = replace(on.site(), registry=f"oci:{tmp_path / 'layout'}")
+    with (
+        on.release(on.settings("one")).opened(on.folder) as bundle,
+        pytest.raises(UsageError, match="can't pull from a folder"),
+    ):
+        install(bundle, site, SILENT)
