@@ -113,7 +113,7 @@ def operator(
     made = netns.exec([sys.executable, "-m", "venv", folder / "venv"])
     assert made.returncode == 0, made.stderr
     python = folder / "venv" / "bin" / "python"
-    wheels = ["--no-index", "--find-links", wheelhouse]
+    wheels: list[str | Path] = ["--no-index", "--find-links", wheelhouse]
     installed = netns.exec(
         [python, "-m", "pip", "install", "--quiet", *wheels, "airbundle"],
         {"PATH": "/usr/bin:/bin", "HOME": str(folder)},

@@ -6,7 +6,7 @@ The rules of docs/format.md, "The entries" to "The lock", over a finished walk.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,8 @@ _ARTIFACT_TYPES = {
     "modelpack": fmt.MODELPACK,
     "files": fmt.FILES,
 }
+_TITLES = {"lock.json": fmt.LOCK, "sources.tar": fmt.SOURCES, "report.json": fmt.REPORT}
+_TITLE_PREFIXES = {"targets/": fmt.MANIFESTS, "model-signing/": fmt.STATEMENT}
 _CONFIG_MEMBERS: Mapping[str, type] = {
     "formatVersion": int,
     "name": str,
@@ -65,7 +67,7 @@ class Inventory:
     entries: tuple[Entry, ...]
     config: Mapping[str, Any]
     layers: Mapping[str, bytes]
-    model_layers: Mapping[Digest, Layer]
+    model_layers: tuple[tuple[Digest, Layer], ...]
 
 
 def take_stock(walk: Walk) -> Inventory:
@@ -144,12 +146,21 @@ def _titled(walk: Walk, node: Node) -> dict[str, bytes]:
         title = layer.annotations.get(fmt.TITLE)
         if title is None or title in layers:
             raise IntegrityError(f"bundle: a layer's title is missing or stands twice: {title!r}")
-        if title == "lock.json" and layer.descriptor.media_type != fmt.LOCK:
-            raise IntegrityError(f"bundle: lock.json: expected the media type {fmt.LOCK}")
+        expected = _title_type(title)
+        if expected not in (None, layer.descriptor.media_type):
+            raise IntegrityError(f"bundle: {title[:200]}: expected the media type {expected}")
         layers[title] = walk.metadata[layer.descriptor.digest]
     if "lock.json" not in layers:
         raise IntegrityError("bundle: expected a layer lock.json, found none")
     return layers
+
+
+def _title_type(title: str) -> str | None:
+    if title.endswith(".json"):
+        for prefix, media_type in _TITLE_PREFIXES.items():
+            if title.startswith(prefix):
+                return media_type
+    return _TITLES.get(title)
 
 
 def _artifact(walk: Walk, entry: Entry, artifact_type: str, config_type: str) -> Node:
@@ -161,7 +172,9 @@ def _artifact(walk: Walk, entry: Entry, artifact_type: str, config_type: str) ->
     return node
 
 
-def _agree(walk: Walk, entries: tuple[Entry, ...], contents: lock.Contents) -> dict[Digest, Layer]:
+def _agree(
+    walk: Walk, entries: tuple[Entry, ...], contents: lock.Contents
+) -> tuple[tuple[Digest, Layer], ...]:
     by_kind: dict[str, dict[str, Entry]] = {kind: {} for kind in _ORDER}
     for entry in entries:
         by_kind[entry.kind][entry.name if entry.kind == "image" else entry.short] = entry
@@ -181,11 +194,14 @@ def _agree(walk: Walk, entries: tuple[Entry, ...], contents: lock.Contents) -> d
             raise IntegrityError(f"{name}: the lock has another digest or size for it")
     for name, files in contents.files.items():
         _check_files(walk, by_kind["files"][name], files)
-    layers: dict[Digest, Layer] = {}
-    for name, files in contents.models.items():
-        pair = by_kind["model"][name], by_kind["modelpack"][name]
-        layers |= _check_model(walk, *pair, model_layers(files))
-    return layers
+    # A digest that two models name stands twice: each has to agree with its own files.
+    return tuple(
+        found
+        for name, files in contents.models.items()
+        for found in _check_model(
+            walk, by_kind["model"][name], by_kind["modelpack"][name], model_layers(files)
+        )
+    )
 
 
 def _check_files(walk: Walk, entry: Entry, files: tuple[lock.LockedFile, ...]) -> None:
@@ -199,23 +215,30 @@ def _check_files(walk: Walk, entry: Entry, files: tuple[lock.LockedFile, ...]) -
 
 def _check_model(
     walk: Walk, model: Entry, pack: Entry, expected: tuple[Layer, ...]
-) -> dict[Digest, Layer]:
-    images = [model.descriptor]
-    if model.descriptor.media_type == fmt.OCI_INDEX:
-        images = [child.descriptor for child in walk.nodes[model.descriptor.digest].manifests]
-    if not images or any(image.media_type != fmt.OCI_MANIFEST for image in images):
-        raise IntegrityError(f"{model.name}: expected an OCI manifest, or an index of such")
+) -> Iterator[tuple[Digest, Layer]]:
     packed = _artifact(walk, pack, fmt.MODELPACK, fmt.MODELPACK_CONFIG)
     pack_types = [fmt.MODELPACK_SMALL if la.small else fmt.MODELPACK_WEIGHT for la in expected]
     digests = _layer_digests(packed, pack_types, expected, pack.name)
-    for image in images:
-        node = walk.nodes[image.digest]
+    for node in _images(walk, model):
         if node.config is None or node.config.descriptor.media_type != fmt.OCI_CONFIG:
             raise IntegrityError(f"{model.name}: expected an image config of type {fmt.OCI_CONFIG}")
         image_types = [fmt.OCI_LAYER] * len(expected)
         if _layer_digests(node, image_types, expected, model.name) != digests:
             raise IntegrityError(f"{model.name}: its layers are not those of {pack.name}")
-    return dict(zip(digests, expected, strict=True))
+    return zip(digests, expected, strict=True)
+
+
+def _images(walk: Walk, model: Entry) -> list[Node]:
+    """The model's manifest, or those of its index, one for each platform."""
+    top = walk.nodes[model.descriptor.digest]
+    if model.descriptor.media_type == fmt.OCI_MANIFEST:
+        return [top]
+    for child in top.manifests:
+        if child.descriptor.media_type != fmt.OCI_MANIFEST or child.platform is None:
+            raise IntegrityError(f"{model.name}: expected OCI manifests with a platform")
+    if not top.manifests:
+        raise IntegrityError(f"{model.name}: expected at least one manifest, found none")
+    return [walk.nodes[child.descriptor.digest] for child in top.manifests]
 
 
 def _layer_digests(

@@ -129,7 +129,7 @@ def _check_layers(
     source: BundleFile, inventory: Inventory, found: Walk, places: dict[Digest, Placed]
 ) -> None:
     """The framing inside model layers follows from the lock: no other name or entry fits in."""
-    for digest, layer in inventory.model_layers.items():
+    for digest, layer in inventory.model_layers:
         for offset, expected in layer.framing():
             what = f"blobs/sha256/{digest.hex} ({found.owners[digest]}, tar header inside)"
             source.expect(places[digest].offset + offset, expected, what)

@@ -128,14 +128,14 @@ def parse(data: bytes, where: str) -> Lock:
         name=bundle.take("name", str),
         version=bundle.take("version", str),
         spec=bundle.digest("spec"),
-        platforms=tuple(bundle.take("platforms", list)),
+        platforms=bundle.strings("platforms"),
         sources=read.digests("sources"),
         policies=read.digests("policies"),
         models=tuple(_model(item) for item in read.items("models")),
         files=tuple(_file_set(item) for item in read.items("files")),
         images=tuple(_image(item) for item in read.items("images")),
         targets=read.digests("targets"),
-        tools=dict(read.take("tools", dict)),
+        tools=read.texts("tools"),
     )
     bundle.done()
     read.done()
@@ -204,7 +204,22 @@ class _Reader:
         return value
 
     def digest(self, key: str) -> Digest:
-        return Digest.parse(self.take(key, str))
+        text: str = self.take(key, str)
+        try:
+            return Digest.parse(text)
+        except IntegrityError as error:
+            raise IntegrityError(f"{self.where}: {key}: {error.message}") from error
+
+    def strings(self, key: str) -> tuple[str, ...]:
+        values: list[object] = self.take(key, list)
+        texts = tuple(value for value in values if isinstance(value, str))
+        if len(texts) != len(values):
+            raise IntegrityError(f"{self.where}: {key}: expected only strings")
+        return texts
+
+    def texts(self, key: str) -> dict[str, str]:
+        found = _Reader(self.take(key, dict), f"{self.where}: {key}")
+        return {name: found.take(name, str) for name in list(found._rest)}
 
     def digests(self, key: str) -> dict[str, Digest]:
         found = _Reader(self.take(key, dict), f"{self.where}: {key}")

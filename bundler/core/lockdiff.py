@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bundler.core.lock import Lock
 
 # Whose render counts, not its version: that is compared by the digest of each target.
@@ -19,7 +21,15 @@ def differences(locked: Lock, found: Lock) -> tuple[str, ...]:
             lines.append(f"{name}: found, but not locked")
         elif before[name] != now[name]:
             lines.append(f"{name}: locked {before[name]}, found {now[name]}")
+    if not lines and _compared(locked) != _compared(found):
+        # What follows from the inputs was edited by hand: an image's platforms, an order.
+        lines.append("what is locked is not what `airbundle lock` writes for the same inputs")
     return tuple(lines)
+
+
+def _compared(lock: Lock) -> Lock:
+    tools = {name: text for name, text in lock.tools.items() if name not in FOR_INFORMATION}
+    return replace(lock, tools=tools)
 
 
 def _facts(lock: Lock) -> dict[str, str]:
@@ -32,11 +42,7 @@ def _facts(lock: Lock) -> dict[str, str]:
     facts |= {f"source {path}": str(digest) for path, digest in lock.sources.items()}
     facts |= {f"policy {path}": str(digest) for path, digest in lock.policies.items()}
     facts |= {f"target {name}": str(digest) for name, digest in lock.targets.items()}
-    facts |= {
-        f"tool {name}": version
-        for name, version in lock.tools.items()
-        if name not in FOR_INFORMATION
-    }
+    facts |= {f"tool {name}": version for name, version in _compared(lock).tools.items()}
     for model in lock.models:
         about = (model.source, model.revision or "no revision", model.license)
         facts[f"model {model.name}"] = ", ".join(about)
@@ -48,9 +54,5 @@ def _facts(lock: Lock) -> dict[str, str]:
         facts |= {
             f"files {files.name} {f.path}": f"{f.size} bytes, {f.digest}" for f in files.files
         }
-    facts |= {f"image {image.name}": _image(image.source, image.digest) for image in lock.images}
+    facts |= {f"image {image.name}": f"{image.source}, {image.digest}" for image in lock.images}
     return facts
-
-
-def _image(source: str, digest: object) -> str:
-    return f"{source}, {digest}"

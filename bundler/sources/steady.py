@@ -42,15 +42,10 @@ class SteadyFile(io.FileIO):
         self.stamp = stamp
 
     def close(self) -> None:
-        """Closes the file; SourceError when it, or what its name stands for, is another now."""
-        if self.closed:
-            return
-        try:
-            held = Stamp.of(os.fstat(self.fileno()))
-        finally:
+        """Closes the file; SourceError when it changed, or its name stands for another now."""
+        if not self.closed:
             super().close()
-        _check(self.location, self.stamp, held)
-        _check(self.location, self.stamp, look(self.location))
+            _check(self.location, self.stamp, look(self.location))
 
 
 def look(location: Path) -> Stamp:

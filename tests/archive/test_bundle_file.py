@@ -14,7 +14,6 @@ from bundler.sign.open import open_bundle
 from tests.hostile.forging import make_parts
 from tests.making import KEY, Contents, make_bundle
 
-
 SMALLEST = Contents(models={"m": {"a": b"weights"}}, files={}, images={})
 
 
@@ -175,9 +174,9 @@ def test_a_folder_is_no_bundle(tmp_path: Path) -> None:
 
 
 def _content(bundle: object) -> list[tuple[int, int]]:
-    contents = bundle._contents  # type: ignore[attr-defined]  # noqa: SLF001
+    contents = bundle._contents  # type: ignore[attr-defined]
     places = [(67_584, 67_584 + len(contents.index))]
-    inside = {d: la for d, la in contents.inventory.model_layers.items()}
+    inside = dict(contents.inventory.model_layers)
     for digest, placed in contents.places.items():
         if digest in inside:
             places += [

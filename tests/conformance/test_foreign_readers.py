@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import oras.client
+import oras.client  # type: ignore[import-untyped]
 import pytest
 
 from bundler.build import Built
@@ -24,13 +24,16 @@ from bundler.core.digest import Digest
 from bundler.sign.keys import Algorithm, PrivateKey
 from tests.parts.containerd import Containerd, running_containerd
 from tests.parts.images import make_oci_layout
+from tests.parts.model_signing import signed_by_the_library
 from tests.parts.registry import Registry
 from tests.parts.service import free_ports
 from tests.project import Project, make_project
+from tests.sources.layouts import Layout
 
 Tool = Callable[[str], Path]
 
 REPOSITORY = "registry.corp_5000/team/server"
+MOTD = "docker.io/library/motd"
 PREFIX = "site/a"
 
 
@@ -56,9 +59,12 @@ class Real:
         return self.member(f"blobs/sha256/{digest.removeprefix('sha256:')}")
 
     def entry(self, name: str) -> dict[str, Any]:
+        """The entry of that name, digest left out."""
         entries = json.loads(self.member("index.json"))["manifests"]
         names = "org.opencontainers.image.ref.name"
-        found: dict[str, Any] = next(e for e in entries if e["annotations"][names] == name)
+        found: dict[str, Any] = next(
+            entry for entry in entries if entry["annotations"][names].partition("@")[0] == name
+        )
         return found
 
     def manifest(self, name: str) -> dict[str, Any]:
@@ -73,6 +79,11 @@ def real(tmp_path_factory: pytest.TempPathFactory, kustomize: Path, minilm: Path
     for name in ("image", "weights"):
         shutil.rmtree(project.folder / name)
     image = make_oci_layout(project.folder / "image", "busybox")
+    gzipped = Layout(project.folder / "gzipped")
+    gzipped.finish(gzipped.image("linux/amd64", docker=True))
+    project.edit(
+        "bundle.yaml", "  manifests:", "    - {name: motd, source: oci:gzipped}\n  manifests:"
+    )
     shutil.copytree(minilm, project.folder / "weights")
     project.edit("bundle.yaml", "license: MIT", "license: Apache-2.0")
     path = folder / "bundle.tar"
@@ -143,7 +154,10 @@ def test_skopeo_copies_an_entry(real: Real, tool: Tool, tmp_path: Path, kind: st
     source, copy = f"oci-archive:{real.path}:{name}", tmp_path / "copy"
     run(tool("skopeo"), "copy", "--insecure-policy", "--preserve-digests", source, f"dir:{copy}")
     manifest = (copy / "manifest.json").read_bytes()
-    assert f"sha256:{hashlib.sha256(manifest).hexdigest()}" == real.entry(name)["digest"]
+    assert (
+        f"sha256:{hashlib.sha256(manifest).hexdigest()}"
+        == real.entry(name.partition("@")[0])["digest"]
+    )
     described = json.loads(manifest)
     for blob in (described["config"], *described["layers"]):
         assert sha256(copy / blob["digest"][7:]) == blob["digest"][7:]
@@ -164,10 +178,11 @@ def imported(real: Real, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
 def test_containerd_lists_image_and_model(real: Real, imported: Containerd) -> None:
     rows = [line.split() for line in imported.ctr("images", "list").stdout.splitlines()[1:]]
     digest_of = {row[0]: row[2] for row in rows}
-    for name in (real.image_name, "models/mini", "modelpacks/mini", "files/data"):
+    assert digest_of[real.image_name] == real.image
+    for name in ("models/mini", "modelpacks/mini", "files/data"):
         assert digest_of[name] == real.entry(name)["digest"]
     checked = imported.ctr("images", "check").stdout.splitlines()[1:]
-    assert len(checked) == 5
+    assert len(checked) == 6
     assert all(" complete (" in line for line in checked)
 
 
@@ -186,19 +201,31 @@ def test_containerd_mounts_the_image(real: Real, imported: Containerd, tmp_path:
         assert (folder / "srv").is_dir()
 
 
+def test_the_statement_is_that_of_the_model_signing_library(
+    real: Real, minilm: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(minilm, tmp_path / "mini")
+    layers = real.manifest("bundle")["layers"]
+    titles = {each["annotations"]["org.opencontainers.image.title"]: each for each in layers}
+    carried = titles["model-signing/mini.json"]
+    assert carried["mediaType"] == "application/vnd.in-toto+json"
+    statement = json.loads(real.blob(carried["digest"]))
+    assert statement == signed_by_the_library(tmp_path / "mini", tmp_path)
+
+
 # --- the registry -----------------------------------------------------------------------------
 
 
 @pytest.mark.needs("crane", "docker-registry", "busybox")
-@pytest.mark.parametrize("kind", ["image", "model"])
-def test_crane_validates_what_was_pushed(real: Real, pushed: str, tool: Tool, kind: str) -> None:
-    name = real.image_name if kind == "image" else "models/mini"
-    repository = name.partition("@")[0]
-    by_digest = f"{pushed}/{repository}@{real.entry(name)['digest']}"
-    said = run(tool("crane"), "validate", "--remote", by_digest)
+@pytest.mark.parametrize("name", [REPOSITORY, MOTD, "models/mini"])
+def test_crane_validates_what_was_pushed(real: Real, pushed: str, tool: Tool, name: str) -> None:
+    digest = real.entry(name)["digest"]
+    # Without --fast it takes every layer for gzip, which of these only MOTD's are.
+    flags = [] if name == MOTD else ["--fast"]
+    said = run(tool("crane"), "validate", *flags, "--remote", f"{pushed}/{name}@{digest}")
     assert said.decode().startswith("PASS: ")
-    by_tag = run(tool("crane"), "digest", f"{pushed}/{repository}:{tag(real, name)}")
-    assert by_tag.decode().strip() == real.entry(name)["digest"]
+    by_tag = run(tool("crane"), "digest", f"{pushed}/{name}:{tag(real, name)}")
+    assert by_tag.decode().strip() == digest
 
 
 @pytest.mark.needs("crane", "docker-registry", "busybox")
@@ -220,7 +247,9 @@ def test_text_files_arrive_byte_for_byte(
     place = f"{pushed}/models/mini"
     manifest = json.loads(run(tool("crane"), "manifest", f"{place}:{tag(real, 'models/mini')}"))
     for layer in manifest["layers"]:
-        (tmp_path / "layer.tar").write_bytes(run(tool("crane"), "blob", f"{place}@{layer['digest']}"))
+        (tmp_path / "layer.tar").write_bytes(
+            run(tool("crane"), "blob", f"{place}@{layer['digest']}")
+        )
         run("tar", "--extract", "--directory", tmp_path, "--file", tmp_path / "layer.tar")
     found = (tmp_path / "models" / "tokenizer.json").read_bytes()
     assert found == (minilm / "tokenizer.json").read_bytes()
@@ -236,9 +265,7 @@ def test_oras_pulls_the_files(real: Real, pushed: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.needs("docker-registry", "busybox")
-def test_oras_pulls_the_modelpack(
-    real: Real, pushed: str, minilm: Path, tmp_path: Path
-) -> None:
+def test_oras_pulls_the_modelpack(real: Real, pushed: str, minilm: Path, tmp_path: Path) -> None:
     target = f"{pushed}/modelpacks/mini:{tag(real, 'modelpacks/mini')}"
     pulled = [Path(path) for path in oras_client().pull(target=target, outdir=str(tmp_path / "p"))]
     layers = real.manifest("modelpacks/mini")["layers"]
@@ -250,3 +277,44 @@ def test_oras_pulls_the_modelpack(
 
 def oras_client() -> oras.client.OrasClient:
     return oras.client.OrasClient(insecure=True, tls_verify=False)
+
+
+# --- two platforms ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def two_platforms(tmp_path_factory: pytest.TempPathFactory, kustomize: Path) -> Real:
+    """A small bundle for two platforms; its image is an index of two."""
+    folder = tmp_path_factory.mktemp("two")
+    project = make_project(folder / "project")
+    shutil.rmtree(project.folder / "image")
+    platforms = ("linux/amd64", "linux/arm64")
+    image = make_oci_layout(project.folder / "image", "busybox", platforms)
+    project.edit("bundle.yaml", "[linux/amd64]", f"[{', '.join(platforms)}]")
+    path = folder / "bundle.tar"
+    return Real(path, project, project.build(path), image)
+
+
+@pytest.mark.needs("skopeo", "busybox")
+@pytest.mark.parametrize("kind", ["image", "model"])
+@pytest.mark.parametrize("architecture", ["amd64", "arm64"])
+def test_skopeo_finds_each_platform(
+    two_platforms: Real, tool: Tool, kind: str, architecture: str
+) -> None:
+    name = two_platforms.image_name if kind == "image" else "models/mini"
+    source = f"oci-archive:{two_platforms.path}:{name}"
+    said = run(tool("skopeo"), "--override-arch", architecture, "inspect", source)
+    assert json.loads(said)["Architecture"] == architecture
+
+
+@pytest.mark.needs("crane", "docker-registry", "busybox")
+@pytest.mark.parametrize("name", [REPOSITORY, "models/mini"])
+def test_crane_validates_an_index(
+    two_platforms: Real, registry: Registry, tool: Tool, name: str
+) -> None:
+    place = f"{registry.host}/two"
+    arguments = ["push", str(two_platforms.path), "--registry", place, "--allow-unsigned"]
+    assert main.run(arguments) == 0
+    remote = f"{place}/{name}@{two_platforms.entry(name)['digest']}"
+    assert run(tool("crane"), "validate", "--fast", "--remote", remote).startswith(b"PASS: ")
+    assert len(two_platforms.manifest(name)["manifests"]) == 2

@@ -95,6 +95,30 @@ class Parts:
         self.blobs.append((_member(digest), data))
         return {"digest": digest, "size": len(data)}
 
+    def arrange(self) -> Parts:
+        """Itself, with exactly the blobs that the index reaches, in the order of the walk."""
+        known = dict(self.blobs)
+        metadata: dict[str, None] = {}
+        layers: dict[str, None] = {}
+
+        def visit(descriptor: Json, is_bundle: bool) -> None:
+            if descriptor["digest"] in metadata:
+                return
+            metadata[descriptor["digest"]] = None
+            node = json.loads(self.blob(descriptor["digest"]))
+            for child in node.get("manifests", ()):
+                visit(child, False)
+            if "config" in node:
+                metadata.setdefault(node["config"]["digest"])
+            for layer in node.get("layers", ()):
+                (metadata if is_bundle else layers).setdefault(layer["digest"])
+
+        for number, entry in enumerate(json.loads(self.index)["manifests"]):
+            visit(entry, number == 0)
+        ordered = map(_member, (*metadata, *(each for each in layers if each not in metadata)))
+        self.blobs = [(name, known[name]) for name in ordered]
+        return self
+
     def _rename(self, old: str, new: str, size: int) -> None:
         if old.encode() in self.index:
             self.index = _renamed(self.index, old, new, size)

@@ -34,7 +34,7 @@ def test_verdict(case: Case, tmp_path: Path) -> None:
 def members(path: Path) -> list[tuple[str, int, int]]:
     """Name, first and last byte of every member."""
     with open_bundle(path, KEY.public) as bundle:
-        contents = bundle._contents  # noqa: SLF001
+        contents = bundle._contents
         blobs = [(p.member.name, p.start, p.end) for p in contents.places.values()]
     blobs.sort(key=lambda member: member[1])
     fixed = [("airbundle.sig.json", 0, 66_048), ("oci-layout", 66_048, 67_072)]

@@ -45,6 +45,7 @@ GO_TOOLS: dict[str, GoTool] = {
     ),
     "crane": GoTool("tests/parts/oracles", "github.com/google/go-containerregistry/cmd/crane"),
     "cosign": GoTool("tests/parts/oracles", "github.com/sigstore/cosign/v2/cmd/cosign"),
+    "reader": GoTool("tests/reader", "."),
     "dsse-check": GoTool("tests/parts/oracles", "./dsse-check"),
     # The tags are those of Kubernetes' own release build.
     "kube-apiserver": GoTool(

@@ -46,7 +46,9 @@ def _npy(descr: str) -> bytes:
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + bytes(24)
 
 
-@pytest.mark.parametrize("name", [f"a/b/Model{ext}" for ext in EXTENSIONS] + ["x.PT", "y.Bin"])
+@pytest.mark.parametrize(
+    "name", [f"a/b/Model{ext}" for ext in sorted(EXTENSIONS)] + ["x.PT", "y.Bin"]
+)
 def test_refused_by_name_whatever_it_holds(name: str) -> None:
     (finding,) = _scan(b"harmless text", name)
     assert (finding.rule, finding.severity, finding.subject) == ("pickle", "error", name)
@@ -90,9 +92,11 @@ HOSTILE: dict[str, bytes] = {
     "legacy torch": pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1001, 2) + bytes(99),
     "call without magic": b"cos\nsystem\n(S'true'\ntR.",
     "call without magic or end": b"cos\nsystem\n(S'true'\ntR\x00\x00",
-    "instance": b"(S'true'\nios\nsystem\n.",
-    "object": b"(cos\nsystem\nS'true'\no.",
-    "build": b"cos\nsystem\n}b.",
+    "instance": b"(S'true'\nios\nsystem\n\0",
+    "object": b"(cos\nsystem\nS'true'\no\0",
+    "build": b"cos\nsystem\n}b\0",
+    "new object": b"cos\nsystem\n)\x81\0",
+    "new object with keywords": b"cos\nsystem\n)}\x92\0",
     "magic later": b"(\x80\x02cos\nsystem\n(S'true'\ntR.",
     "hexadecimal number first": b"I0x1f\n0cos\nsystem\n(S'true'\ntR.",
     "number with a NUL first": b"I1\x00x\n0cos\nsystem\n(S'true'\ntR.",

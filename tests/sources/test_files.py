@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -117,6 +118,14 @@ def _to_link(path: Path) -> None:
     path.symlink_to("moved")
 
 
+def _move_folder(path: Path) -> None:
+    """Another folder of this name, in which a file of this name has the same content."""
+    moved = path.parent.with_name(f"{path.parent.name} moved")
+    path.parent.rename(moved)
+    path.parent.mkdir()
+    path.write_bytes((moved / path.name).read_bytes())
+
+
 CHANGES: dict[str, Callable[[Path], None]] = {
     "appended": _append,
     "cut off": _truncate,
@@ -124,6 +133,7 @@ CHANGES: dict[str, Callable[[Path], None]] = {
     "replaced by a copy": _replace,
     "replaced by a link": _to_link,
     "removed": Path.unlink,
+    "in another folder": _move_folder,
 }
 
 
@@ -172,12 +182,14 @@ def test_an_endless_file_is_not_read_to_its_end(tmp_path: Path) -> None:
     class Growing(Hook):
         def advance(self, count: int) -> None:
             self.advanced += count
-            assert self.advanced < 10 * MIB
-            with target.open("ab") as stream:
-                stream.write(bytes(MIB))
+            if self.advanced < 10 * MIB:
+                with target.open("ab") as stream:
+                    stream.write(bytes(MIB))
 
+    hook = Growing(lambda: None)
     with pytest.raises(SourceError, match="log: changed"):
-        list_files(tmp_path, progress=Growing(lambda: None))
+        list_files(tmp_path, progress=hook)
+    assert hook.advanced == 2 * MIB
 
 
 def test_progress_counts_every_byte(folder: Path) -> None:
@@ -220,11 +232,27 @@ def test_a_single_file_is_no_link_and_has_a_good_name(folder: Path) -> None:
         list_source(folder / "gone")
 
 
-def test_opening_follows_no_link_and_waits_for_no_pipe(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "fifo")
+def test_opening_waits_for_no_pipe(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    found: list[SourceError] = []
+
+    def attempt() -> None:
+        with pytest.raises(SourceError) as info:
+            open_steady(fifo)
+        found.append(info.value)
+
+    thread = threading.Thread(target=attempt)
+    thread.start()
+    thread.join(10)
+    if thread.is_alive():
+        os.close(os.open(fifo, os.O_WRONLY))  # lets go of the thread
+        pytest.fail("opening a pipe waited for somebody to write")
+    assert "expected a regular file, found a named pipe" in found[0].message
+
+
+def test_opening_follows_no_link(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("/etc/hostname")
-    with pytest.raises(SourceError, match="expected a regular file, found a named pipe"):
-        open_steady(tmp_path / "fifo")
     with pytest.raises(SourceError, match="expected a regular file, found a symbolic link"):
         open_steady(tmp_path / "link")
 

@@ -1,0 +1,3 @@
+module airbundle.dev/reader
+
+go 1.21
