@@ -89,9 +89,12 @@ def build(
 ) -> Built:
     """The bundle of `spec_path` at `output`, signed by `key` (None: unsigned), whole or not at all.
 
-    `today` (YYYY-MM-DD) ends waivers. UsageError when `locked` and there is no lock, or when the
-    lock does not fit; PolicyError when the gate is shut; and whatever an input is refused for.
+    `today` (YYYY-MM-DD) ends waivers. UsageError when `output` has no folder, when `locked` and
+    there is no lock, or when the lock does not fit; PolicyError when the gate is shut; and
+    whatever an input is refused for.
     """
+    if not output.parent.is_dir():  # better said now than after an hour of hashing
+        raise UsageError(f"{output}: expected a folder to write to, found none", "make it first")
     before = locking.read_lock(spec_path)
     if locked and before is None:
         raise UsageError(

@@ -31,6 +31,7 @@ from bundler.sources.files import SourceFile, list_source
 from bundler.sources.images import SourceImage, resolve_image
 from bundler.sources.model import ResolvedModel
 from bundler.sources.steady import read_steady
+from bundler.sources.tree import check_name
 from bundler.tools.kustomize import check_tree, copy_tree, find_kustomize
 
 SPEC = "bundle.yaml"
@@ -212,7 +213,7 @@ def _render(spec: Bundle, root: Path) -> tuple[str, dict[str, bytes], dict[str, 
         copy_tree(root, [spec.manifests.base, OVERLAYS], tree)
         check_tree(tree, folders)
         read = {
-            path.relative_to(tree).as_posix(): path.read_bytes()
+            _named(path.relative_to(tree).as_posix(), root): path.read_bytes()
             for path in sorted(tree.rglob("*"))
             if path.is_file()
         }
@@ -221,6 +222,12 @@ def _render(spec: Bundle, root: Path) -> tuple[str, dict[str, bytes], dict[str, 
             for target, folder in zip(spec.manifests.overlays, folders, strict=True)
         }
     return f"{kustomize.name} {kustomize.version}", read, objects
+
+
+def _named(path: str, root: Path) -> str:
+    """`path`, which may stand in a bundle; SourceError otherwise."""
+    check_name(path, root)
+    return path
 
 
 def _models(

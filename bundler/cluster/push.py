@@ -53,7 +53,7 @@ class PushPlan:
         """One line for a person."""
         shared = len(self.transfers) - self.blobs
         return (
-            f"{self.blobs} blobs ({self.size} bytes), {shared} shared between repositories, "
+            f"{self.blobs} blobs ({self.size:,} bytes), {shared} shared between repositories, "
             f"{len(self.entries)} entries"
         )
 
@@ -85,10 +85,13 @@ class Artifact:
     """The bundle without its layers, as an OCI artifact: what verifies it again, without the file.
 
     Its layers are the envelope (if signed), `index.json`, and every manifest and metadata blob.
+    Two tags point to it: `tag`, the version, and `mark`, which names the index and so tells the
+    same bundle under more signatures from another one.
     """
 
     repository: str
     tag: str
+    mark: str
     manifest: Descriptor
     data: bytes
     blobs: tuple[tuple[Descriptor, bytes], ...]
@@ -122,6 +125,7 @@ def bundle_artifact(bundle: AuthenticatedBundle) -> Artifact:
     return Artifact(
         f"bundles/{bundle.release.name}",
         check_tag(str(bundle.release.version)),
+        f"index-{bundle.release.index.hex}",
         Descriptor.of(fmt.OCI_MANIFEST, data),
         data,
         ((_EMPTY, fmt.EMPTY_JSON), *((blob, content) for _, blob, content in layers)),
@@ -136,11 +140,13 @@ def plan_push(bundle: AuthenticatedBundle, destination: Destination) -> PushPlan
     """
     artifact = bundle_artifact(bundle)
     published = destination.tagged(artifact.repository, artifact.tag)
-    if published not in (None, artifact.manifest.digest):
+    # The same index under other signatures is the same bundle: somebody co-signed it meanwhile.
+    known = (None, artifact.manifest.digest, destination.tagged(artifact.repository, artifact.mark))
+    if published not in known:
         raise SourceError(
             f"{artifact.repository}:{artifact.tag}: this version is already published with other "
             f"content: expected {artifact.manifest.digest}, found {published}",
-            "what is published stays, its signatures too: give the bundle a new version",
+            "what is published stays: give the bundle a new version",
         )
     transfers: list[Transfer] = []
     entries: list[Entry] = []
@@ -156,7 +162,7 @@ def plan_push(bundle: AuthenticatedBundle, destination: Destination) -> PushPlan
             asked.add((where, blob.digest))
         if destination.tagged(where, top_tag(top)) != top:
             entries.append(entry)
-    return PushPlan(tuple(transfers), tuple(entries), published is None)
+    return PushPlan(tuple(transfers), tuple(entries), published != artifact.manifest.digest)
 
 
 def push_bundle(
@@ -186,12 +192,14 @@ def push_bundle(
 def push_artifact(pushed: PushedBundle, destination: Destination) -> Digest:
     """Publish the bundle's artifact as ``bundles/<name>:<version>``; its manifest's digest."""
     artifact = bundle_artifact(pushed.bundle)
-    if destination.tagged(artifact.repository, artifact.tag) == artifact.manifest.digest:
+    tags = (artifact.tag, artifact.mark)
+    if all(destination.tagged(artifact.repository, t) == artifact.manifest.digest for t in tags):
         return artifact.manifest.digest
     for blob, data in artifact.blobs:
         if not destination.has_blob(artifact.repository, blob):
             destination.put_blob(artifact.repository, blob, (data,))
-    destination.put_manifest(artifact.repository, artifact.tag, artifact.manifest, artifact.data)
+    for tag in tags:
+        destination.put_manifest(artifact.repository, tag, artifact.manifest, artifact.data)
     return artifact.manifest.digest
 
 

@@ -23,9 +23,13 @@ from bundler.core.destination import Destination
 from bundler.core.digest import Digest
 from bundler.core.errors import SourceError
 from bundler.core.progress import SILENT
+from bundler.sign.keys import Algorithm, PrivateKey
+from bundler.sign.open import open_bundle
+from bundler.signing import sign_bundle
 from bundler.tools.registry import RegistryDestination
 from tests.fakes.destination import MemoryDestination
 from tests.listing import listing
+from tests.making import make_bundle
 from tests.parts.registry import Registry
 from tests.releases import REPOSITORY, Release, config_map
 
@@ -141,7 +145,10 @@ def test_the_artifact_holds_what_verifies_the_bundle_again(bundle: Authenticated
 def test_the_artifact_comes_last(bundle: AuthenticatedBundle) -> None:
     destination = MemoryDestination()
     push(bundle, destination)
-    assert destination.calls[-1] == ("manifest", "bundles/movie-search", "1.0.0")
+    mark = f"index-{bundle.release.index.hex}"
+    tops = [call for call in destination.calls if call[0] == "manifest"][-2:]
+    assert tops == destination.calls[-2:]
+    assert tops == [("manifest", "bundles/movie-search", tag) for tag in ("1.0.0", mark)]
 
 
 def test_a_version_is_published_once(bundle: AuthenticatedBundle, tmp_path: Path) -> None:
@@ -155,6 +162,21 @@ def test_a_version_is_published_once(bundle: AuthenticatedBundle, tmp_path: Path
             push_bundle(changed, destination, SILENT)
         assert "new version" in str(caught.value.hint)
     assert destination.calls == []
+
+
+def test_a_bundle_that_was_co_signed_meanwhile_is_the_same_bundle(
+    tmp_path: Path,
+) -> None:
+    destination = MemoryDestination()
+    path = make_bundle(tmp_path / "bundle.tar")
+    with open_bundle(path, None) as bundle:
+        first = push(bundle, destination)
+    sign_bundle(path, PrivateKey.generate(Algorithm.ED25519), in_place=False)
+    with open_bundle(path, None) as signed:
+        second = push(signed, destination)
+        assert second != first
+        assert push(signed, destination) == second
+    assert destination.tagged("bundles/movie-search", "1.4.0") == second
 
 
 def test_a_layout_is_the_same_after_a_second_push(
