@@ -191,17 +191,19 @@ def _replacements(inputs: Inputs, models: Mapping[str, Digest]) -> dict[str, str
 def _rewritten(
     inputs: Inputs, target: str, models: Mapping[str, Digest]
 ) -> tuple[tuple[manifests.JsonObject, ...], tuple[ImagePlace, ...]]:
-    """A target's objects, images replaced and parameters at their defaults; the image places."""
-    objects, places = rewrite(target, inputs.objects[target], _replacements(inputs, models))
-    declared = inputs.spec.parameters
-    return parameters.substitute(objects, declared, parameters.values(declared, {})), places
+    """A target's objects with their images replaced, and the places of these."""
+    return rewrite(target, inputs.objects[target], _replacements(inputs, models))
 
 
 def _draft(inputs: Inputs, judged: _Judged) -> Draft:
+    declared = inputs.spec.parameters
+    defaults = parameters.values(declared, {})
+
     def targets(models: Mapping[str, Digest]) -> dict[str, bytes]:
+        rewritten = {target: _rewritten(inputs, target, models)[0] for target in inputs.objects}
         return {
-            target: manifests.dump(_rewritten(inputs, target, models)[0])
-            for target in inputs.objects
+            target: manifests.dump(parameters.substitute(objects, declared, defaults))
+            for target, objects in rewritten.items()
         }
 
     models = stand_ins(inputs.lock)
@@ -212,7 +214,7 @@ def _draft(inputs: Inputs, judged: _Judged) -> Draft:
         inputs.lock.name,
         inputs.lock.version,
         tuple(inputs.objects),
-        inputs.spec.parameters,
+        declared,
         places,
         inputs.lock.tools,
     )

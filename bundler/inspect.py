@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bundler.archive.bundle import AuthenticatedBundle
-from bundler.core import lock, manifests
+from bundler.core import lock, manifests, strictjson
 from bundler.core.digest import Digest
+from bundler.core.errors import IntegrityError
 from bundler.core.lock import LockedFile
 from bundler.core.manifests import ObjectId
 
@@ -75,7 +75,10 @@ class Inspected:
 
 
 def inspect(bundle: AuthenticatedBundle) -> Inspected:
-    """What `bundle` says of itself, all of it authenticated; no layer is read."""
+    """What `bundle` says of itself, all of it authenticated; no layer is read.
+
+    IntegrityError for a bundle that another tool filled with what this one does not understand.
+    """
     locked = lock.parse(bundle.layer("lock.json"), "lock.json")
     release, config = bundle.release, bundle.config
     digests = {entry.name: entry.descriptor.digest for entry in bundle.entries}
@@ -130,11 +133,15 @@ def _objects(bundle: AuthenticatedBundle, target: str) -> tuple[str, ...]:
 
 def _waivers(report: bytes) -> tuple[str, ...]:
     """What a policy let pass, in words, each once."""
-    findings = [found for each in json.loads(report)["findings"].values() for found in each]
-    lines = [
-        f"{found['rule']}: {found['subject']}: {found['waiver']['reason']} "
-        f"({found['waiver']['owner']})"
-        for found in findings
-        if "waiver" in found
-    ]
+    value = strictjson.parse(report, "report.json")
+    try:
+        findings = [found for each in value["findings"].values() for found in each]
+        lines = [
+            f"{found['rule']}: {found['subject']}: {found['waiver']['reason']} "
+            f"({found['waiver']['owner']})"
+            for found in findings
+            if "waiver" in found
+        ]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise IntegrityError("report.json: expected findings, by what they are about") from error
     return tuple(dict.fromkeys(lines))

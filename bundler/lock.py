@@ -39,6 +39,8 @@ LOCK = "bundle.lock"
 OVERLAYS = "overlays"
 _MAX_DOCUMENT = 1024**2
 _MAX_LOCK = 64 * 1024**2
+# Half of what a bundle has room for beside its layers; rendered manifests need the rest.
+_MAX_TREE = 32 * 1024**2
 _SHOWN = 12
 
 Objects = tuple[JsonObject, ...]
@@ -212,11 +214,7 @@ def _render(spec: Bundle, root: Path) -> tuple[str, dict[str, bytes], dict[str, 
         tree = Path(name)
         copy_tree(root, [spec.manifests.base, OVERLAYS], tree)
         check_tree(tree, folders)
-        read = {
-            _named(path.relative_to(tree).as_posix(), root): path.read_bytes()
-            for path in sorted(tree.rglob("*"))
-            if path.is_file()
-        }
+        read = _read_tree(tree, root)
         objects = {
             target: apply_order(parse_manifests(kustomize.render(tree, folder), folder))
             for target, folder in zip(spec.manifests.overlays, folders, strict=True)
@@ -224,10 +222,21 @@ def _render(spec: Bundle, root: Path) -> tuple[str, dict[str, bytes], dict[str, 
     return f"{kustomize.name} {kustomize.version}", read, objects
 
 
-def _named(path: str, root: Path) -> str:
-    """`path`, which may stand in a bundle; SourceError otherwise."""
-    check_name(path, root)
-    return path
+def _read_tree(tree: Path, root: Path) -> dict[str, bytes]:
+    """Every file below `tree`, the copy of what is below `root`; they travel in the bundle."""
+    read: dict[str, bytes] = {}
+    left = _MAX_TREE
+    for path in sorted(path for path in tree.rglob("*") if path.is_file()):
+        name = path.relative_to(tree).as_posix()
+        check_name(name, root)
+        left -= path.stat().st_size
+        if left < 0:
+            raise SourceError(
+                f"{root / name}: base and overlays hold more than {_MAX_TREE} bytes with it",
+                "list large files under spec.models or spec.files",
+            )
+        read[name] = path.read_bytes()
+    return read
 
 
 def _models(

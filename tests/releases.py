@@ -50,6 +50,7 @@ class Release:
     policy: str = ""
     spec: str = SPEC
     packed: str | None = None
+    report: bytes = b'{"findings":{}}'
     contents: Contents = field(default_factory=lambda: Contents(images={REPOSITORY: LAYERS}))
 
     def write(self, path: Path) -> Path:
@@ -69,6 +70,7 @@ class Release:
             config=config,
             sources=tar_of({"bundle.yaml": packed, "policy.yaml": policy}),
             targets=lambda models: {TARGET: manifests.dump(objects)},
+            report=self.report,
         )
         write_bundle(path, draft, origins, seal(contents, KEY), lambda packed: None)
         return path

@@ -105,9 +105,9 @@ def _entry(reference: Reference) -> Entry:
 
 
 def _check_image(entry: Entry) -> None:
-    path, at, digest = entry.name.rpartition("@")
+    path, _, digest = entry.name.rpartition("@")
     host, _, repository = path.partition("/")
-    if not at or digest != str(entry.descriptor.digest):
+    if digest != str(entry.descriptor.digest):
         raise IntegrityError(f"{entry.name[:200]}: expected its own digest after '@'")
     if not host or not repository or ":" in host:
         raise IntegrityError(f"{entry.name[:200]}: expected <host>/<repository>@<digest>")

@@ -196,7 +196,8 @@ class _Target:
         if whole is not None:
             whole.update(data)
         # The file was made of zeros: what is zero need not be written, so sparse stays sparse.
-        if data != _ZEROS[: len(data)]:
+        # A memoryview is compared byte by byte, four times slower than sha256; bytes at once.
+        if bytes(data) != _ZEROS[: len(data)]:
             self._file.write_at(data, self._offset)
         self._offset += len(data)
         self._progress.advance(len(data))

@@ -153,7 +153,7 @@ def test_cut_off_at_every_boundary(tmp_path: Path) -> None:
 def test_bytes_after_the_end(tmp_path: Path, tail: bytes) -> None:
     path = make_bundle(tmp_path / "b.tar")
     path.write_bytes(path.read_bytes() + tail)
-    with pytest.raises(IntegrityError, match="expected .* bytes, found"):
+    with pytest.raises(IntegrityError, match=r"expected .* bytes, found"):
         verify(path)
 
 

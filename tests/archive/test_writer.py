@@ -120,7 +120,7 @@ def test_a_source_that_shrinks_while_it_is_read_is_refused(tmp_path: Path) -> No
             model_file(lambda file: LockedFile(file.path, len(large), Digest.of(large))),
             lambda good: replace(
                 good,
-                files={Digest.of(large): lambda: Shrinking(source)},  # type: ignore[dict-item]
+                files={Digest.of(large): lambda: Shrinking(source)},
             ),
         )
     assert list(tmp_path.iterdir()) == [source]

@@ -104,7 +104,7 @@ def bundles() -> Iterator[Case]:
         return make
 
     def config_no_object(parts: Parts) -> bytes:
-        parts.replace(parts.manifest("bundle")["config"]["digest"], b"[]")
+        parts.replace(parts.manifest("bundle")["config"]["digest"], b"[0]")
         return parts.file()
 
     makes: dict[str, Make] = {

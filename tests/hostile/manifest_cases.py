@@ -78,7 +78,7 @@ def json_texts() -> Iterator[Case]:
         return parts.file()
 
     def no_object_in_a_manifest(parts: Parts) -> bytes:
-        parts.replace(parts.entry(IMAGE)["digest"], b"[]")
+        parts.replace(parts.entry(IMAGE)["digest"], b"[0]")
         return parts.file()
 
     for make in (bom, trailing, no_object, no_object_in_a_manifest):

@@ -1,0 +1,93 @@
+"""`airbundle lock`: what it prints, and with which code it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bundler.cli import main
+from tests.project import Project
+
+Capture = pytest.CaptureFixture[str]
+
+
+def lock(project: Project, *options: str) -> int:
+    return main.run(["lock", str(project.spec), *options])
+
+
+def test_it_says_what_was_locked(project: Project, capsys: Capture) -> None:
+    assert lock(project) == 0
+    shown = capsys.readouterr()
+    assert shown.out == (
+        "locked    movie-search 1.4.0\n"
+        f"in        {project.lock}\n"
+        "models    1\n"
+        "images    1\n"
+        "files     1\n"
+        "targets   dev, site\n"
+    )
+    assert "hashing files" in shown.err
+
+
+def test_it_says_what_changed(project: Project, capsys: Capture) -> None:
+    assert lock(project) == 0
+    project.edit("bundle.yaml", '"1.4.0"', '"1.5.0"')
+    capsys.readouterr()
+    assert lock(project) == 0
+    lines = capsys.readouterr().out.splitlines()
+    changed = [line for line in lines if line.startswith("changed ")]
+    assert changed[-1] == "changed   version: locked 1.4.0, found 1.5.0"
+    assert len(changed) == 2
+
+
+def test_json_is_all_that_it_prints(project: Project, capsys: Capture) -> None:
+    assert lock(project, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "path": str(project.lock),
+        "name": "movie-search",
+        "version": "1.4.0",
+        "models": 1,
+        "images": 1,
+        "files": 1,
+        "targets": ["dev", "site"],
+        "changes": [],
+    }
+
+
+def test_the_spec_of_this_folder_is_meant(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    assert main.run(["lock"]) == 0
+    assert project.lock.is_file()
+
+
+def test_an_image_that_no_source_has_is_exit_7(project: Project, capsys: Capture) -> None:
+    project.edit("bundle.yaml", "registry.corp:5000/team/server:1.0", "other:1")
+    assert lock(project) == 7
+    assert capsys.readouterr().err.endswith(
+        "error: image registry.corp:5000/team/server:1.0: overlays/dev names it, "
+        "the spec says not where it is\n"
+        "hint: list it under spec.images with a source on disk "
+        "(oci:DIR or docker-archive:FILE); registries are not read by this version\n"
+    )
+    assert not project.lock.exists()
+
+
+def test_a_model_that_the_spec_lacks_is_exit_5(project: Project, capsys: Capture) -> None:
+    project.edit("base/server.yaml", "models/mini", "models/maxi")
+    assert lock(project) == 5
+    assert "model 'maxi': overlays/dev names it, the spec has mini" in capsys.readouterr().err
+
+
+def test_a_lock_that_is_none_is_exit_3(project: Project, capsys: Capture) -> None:
+    project.lock.write_text("{}")
+    assert lock(project) == 3
+    assert f"error: {project.lock}: formatVersion: expected int" in capsys.readouterr().err
+
+
+def test_no_spec_is_exit_2(tmp_path: Path, capsys: Capture) -> None:
+    assert main.run(["lock", str(tmp_path / "none.yaml")]) == 2
+    assert "none.yaml" in capsys.readouterr().err
