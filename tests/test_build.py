@@ -187,6 +187,14 @@ def test_other_bytes_than_locked_are_refused(
     refused(project, IntegrityError, "changed since it was locked: expected .* bytes of sha256:")
 
 
+def test_an_empty_file_that_grew_is_refused(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write("weights/empty.txt", "")
+    at_packing(monkeypatch, partial(give, monkeypatch, "empty.txt", b"x"))
+    refused(project, IntegrityError, "empty.txt: changed since it was locked: expected 0 bytes")
+
+
 def test_what_was_scanned_must_be_what_is_packed(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -202,10 +202,14 @@ def test_a_waiver_of_another_object_lets_nothing_pass(project: Project) -> None:
     assert "external-host: ConfigMap search/server" in shut(project).message
 
 
-def test_closure_is_not_for_a_policy_to_waive(project: Project) -> None:
-    stray = "registry.airbundle.invalid/other@sha256:" + "0" * 64
-    project.edit("base/config.yaml", "mode: fast", f"mode: fast\n  image: {stray}")
-    assert "registry.airbundle.invalid" in shut(project).message
+@pytest.mark.parametrize(
+    "name", ["airbundle.invalid/models/large", "registry.airbundle.invalid/x@sha256:" + "0" * 64]
+)
+def test_a_value_that_names_what_is_not_carried_shuts_it(project: Project, name: str) -> None:
+    project.edit("bundle.yaml", "[fast, exact]", json.dumps(["fast", name]))
+    policy = (project.folder / POLICY).read_text() + WAIVER.format(until="2099-12-31")
+    project.write(POLICY, policy)
+    assert "targets/dev: closure: ConfigMap search/server: /data/mode: " in shut(project).message
 
 
 # --- models -----------------------------------------------------------------------------------

@@ -314,9 +314,12 @@ def test_a_lock_that_is_none_is_refused(project: Project, data: bytes) -> None:
     assert project.lock.read_bytes() == data
 
 
-def test_a_link_for_the_lock_is_refused(project: Project) -> None:
+@pytest.mark.parametrize("dangling", [False, True])
+def test_a_link_for_the_lock_is_refused(project: Project, dangling: bool) -> None:
     lock(project)
     link("bundle.lock")(project)
+    if dangling:
+        (project.folder / "elsewhere").unlink()
     with pytest.raises(SourceError, match=r"bundle\.lock: .* found a symbolic link"):
         lock(project)
 

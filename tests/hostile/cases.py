@@ -18,8 +18,16 @@ from tests.hostile.case import IMAGE, Case
 from tests.hostile.entry_cases import bundles, index_entries, model_on_a_platform, models_and_files
 from tests.hostile.forging import Parts
 from tests.hostile.lock_cases import file_sets, locks, with_paths
-from tests.hostile.manifest_cases import change_type, json_texts, manifests, nested, padded
-from tests.hostile.signing_cases import slots, statements
+from tests.hostile.manifest_cases import (
+    change_type,
+    docker_list,
+    json_texts,
+    manifests,
+    metadata_of,
+    nested,
+    padded,
+)
+from tests.hostile.signing_cases import slots, statements, with_others
 
 __all__ = ["Case", "cases", "rearranged"]
 
@@ -80,6 +88,20 @@ def _valid() -> Iterator[Case]:
     def largest_manifest(parts: Parts) -> bytes:
         return padded(parts, fmt.MAX_MANIFEST)
 
+    def all_metadata(parts: Parts) -> bytes:
+        return metadata_of(parts, fmt.MAX_METADATA)
+
+    def empty_layer(parts: Parts) -> bytes:
+        parts.replace(parts.manifest(IMAGE)["layers"][0]["digest"], b"")
+        return parts.file()
+
+    def no_layers(parts: Parts) -> bytes:
+        parts.edit(IMAGE, lambda m: m.update(layers=[]))
+        return parts.arrange().file()
+
+    def signatures(parts: Parts) -> bytes:
+        return with_others(parts, 63)
+
     def paths(parts: Parts) -> bytes:
         return with_paths(parts, ("a", "a-b/c", "a.wh.", "b/a", "b/a.b", 1024 * "n", "ü/…"))
 
@@ -98,6 +120,11 @@ def _valid() -> Iterator[Case]:
         no_media_type,
         subject,
         docker_manifest,
+        docker_list,
+        all_metadata,
+        empty_layer,
+        no_layers,
+        signatures,
         four_indexes,
         largest_manifest,
         paths,

@@ -159,6 +159,19 @@ def models_and_files() -> Iterator[Case]:
         "model: an index without a platform": lambda parts: model_index(parts, _top(parts)),
         "model: an index of docker manifests": _model_of_docker,
         "model: an index in an index": _model_in_two_indexes,
+        **{
+            f"model: {what} inside of its layer": _layer_with(place, byte)
+            for what, (place, byte) in {
+                "a link": (156, b"2"),
+                "a folder": (156, b"5"),
+                "a whiteout": (len("models/"), b".wh.x"),
+                "an absolute name": (0, b"/odels"),
+                "another mode": (104, b"7"),
+                "another owner": (114, b"1"),
+                "something in the padding": (-1030, b"x"),
+                "something in the end": (-1, b"x"),
+            }.items()
+        },
         "ModelPack: another artifact type": manifest(
             "modelpacks/", lambda m: m.update(artifactType="x/y")
         ),
@@ -207,6 +220,20 @@ def _model_of_docker(parts: Parts) -> bytes:
 
 def _model_in_two_indexes(parts: Parts) -> bytes:
     return model_index(parts, _index_of(parts, _top(parts) | PLATFORM) | PLATFORM)
+
+
+def _layer_with(place: int, text: bytes) -> Make:
+    """The model's layer with `text` at a place counted from the first file's own header."""
+
+    def make(parts: Parts) -> bytes:
+        digest = parts.manifest("models/")["layers"][0]["digest"]
+        data = bytearray(parts.blob(digest))
+        at = data.index(b"models/config.json") + place if place >= 0 else place % len(data)
+        data[at : at + len(text)] = text
+        parts.replace(digest, bytes(data))
+        return parts.file()
+
+    return make
 
 
 def _modelpack_of_other_bytes(parts: Parts) -> bytes:

@@ -69,6 +69,8 @@ def locks() -> Iterator[Case]:
         "a file for a folder": lock(folder),
         "files out of order": lock(lambda k: k["models"][0]["files"].reverse()),
         "no models": lock(lambda k: k.pop("models")),
+        "no files": lock(lambda k: k.pop("files")),
+        "no images": lock(lambda k: k.pop("images")),
         "models that are no array": lock(lambda k: k.update(models={})),
         "an image that is no object": lock(lambda k: k["images"].append([])),
         "pairs for an object": _pairs,

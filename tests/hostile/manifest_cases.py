@@ -142,6 +142,7 @@ def manifests() -> Iterator[Case]:
         layers_that_are_an_object,
         unknown_media_type_on_both_sides,
         docker_manifest_without_media_type,
+        docker_list_without_media_type,
         too_large,
         too_much_metadata,
     ):
@@ -226,20 +227,39 @@ def too_large(parts: Parts) -> bytes:
 
 
 def too_much_metadata(parts: Parts) -> bytes:
-    """A config of 64 MiB alone would pass; the manifests come on top."""
-    parts.replace(parts.manifest(IMAGE)["config"]["digest"], bytes(fmt.MAX_METADATA))
+    return metadata_of(parts, fmt.MAX_METADATA + 1)
+
+
+def metadata_of(parts: Parts, size: int) -> bytes:
+    """The image's config so long that all metadata together have `size` bytes."""
+    layers = {layer["digest"] for name in (IMAGE, "models/", "files/")
+              for layer in parts.manifest(name)["layers"]}  # fmt: skip
+    length = 0
+    # Twice: what names the config grows with the digits of its size.
+    for _ in range(2):
+        parts.replace(parts.manifest(IMAGE)["config"]["digest"], bytes(length))
+        found = sum(len(data) for name, data in parts.blobs if f"sha256:{name[-64:]}" not in layers)
+        length = size - (found - length)
+        parts.replace(parts.manifest(IMAGE)["config"]["digest"], bytes(length))
     return parts.file()
 
 
-def nested(parts: Parts, depth: int) -> bytes:
+def docker_list(parts: Parts) -> bytes:
+    """The image in a docker manifest list."""
+    return nested(parts, 1, fmt.DOCKER_LIST, mediaType=fmt.DOCKER_LIST)
+
+
+def docker_list_without_media_type(parts: Parts) -> bytes:
+    return nested(parts, 1, fmt.DOCKER_LIST)
+
+
+def nested(parts: Parts, depth: int, kind: str = fmt.OCI_INDEX, **members: str) -> bytes:
     """The image below `depth` indexes, its entry among them, and the lock in agreement."""
     top = parts.entry(IMAGE)
     child = {key: top[key] for key in ("mediaType", "digest", "size")}
     for _ in range(depth):
-        index = strictjson.canonical(
-            {"schemaVersion": 2, "mediaType": fmt.OCI_INDEX, "manifests": [child]}
-        )
-        child = {"mediaType": fmt.OCI_INDEX, **parts.add(index)}
+        index = strictjson.canonical({"schemaVersion": 2, "manifests": [child], **members})
+        child = {"mediaType": kind, **parts.add(index)}
     name = f"{IMAGE}@{child['digest']}"
     locked = {"entry": name, "digest": child["digest"], "size": child["size"]}
     change_lock(parts, lambda lock: lock["images"][0].update(locked))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from bundler.archive import format as fmt
 from bundler.core import strictjson
+from bundler.core.digest import Digest
 from bundler.sign.envelope import PAYLOAD_TYPE, pae
 from bundler.sign.keys import Algorithm, PrivateKey
 from tests.hostile.case import Case, Make
@@ -18,6 +19,8 @@ OTHER = PrivateKey.generate(Algorithm.ED25519)
 
 
 def statements() -> Iterator[Case]:
+    """Statements that are no release, or one of something else; all of them rightly signed."""
+
     def stated(edit: Callable[[Json], object]) -> Make:
         def make(parts: Parts) -> bytes:
             value = json.loads(parts.stated())
@@ -31,6 +34,7 @@ def statements() -> Iterator[Case]:
         return stated(lambda s: s["predicate"].update(members))
 
     other = {"name": "index.json", "digest": {"sha256": 64 * "0"}}
+    capitals = {"sha256": 64 * "A"}
     edits: dict[str, Make] = {
         "another predicate type": stated(lambda s: s.update(predicateType="https://x.dev/test/v1")),
         "another statement type": stated(
@@ -48,7 +52,17 @@ def statements() -> Iterator[Case]:
         "no version": stated(lambda s: s["predicate"].pop("version")),
         "a version with build metadata": predicate(version="1.4.0+x"),
         "a version that is none": predicate(version="1.4"),
+        "a version of 65 characters": predicate(version="1.4.0-" + 59 * "a"),
+        "a number of 17 digits": predicate(version=f"1.4.{10**16}"),
+        "a number that begins with 0": predicate(version="1.04.0"),
+        "a release candidate that begins with 0": predicate(version="1.4.0-01"),
+        "a version behind a v": predicate(version="v1.4.0"),
         "a name with capitals": predicate(name="Movie"),
+        "a name of 64 characters": predicate(name=64 * "n"),
+        "a name that ends in a dash": predicate(name="movie-"),
+        "an empty name": predicate(name=""),
+        "a digest in capitals": stated(lambda s: s["subject"][0].update(digest=capitals)),
+        "a predicate that is a list": stated(lambda s: s.update(predicate=[])),
         "a size of 0": predicate(indexSize=0),
         "a size beyond 16 MiB": predicate(indexSize=16 * 1024**2 + 1),
         "a size as a string": predicate(indexSize="100"),
@@ -75,7 +89,27 @@ def _payload(edit: Callable[[bytes], bytes]) -> Make:
     return make
 
 
+def others(count: int) -> list[Json]:
+    """Signatures by keys that nobody knows, which are none."""
+    return [
+        {"keyid": Digest.of(bytes([number])).hex, "sig": base64.b64encode(b"none").decode()}
+        for number in range(count)
+    ]
+
+
+def with_others(parts: Parts, count: int) -> bytes:
+    """The bundle with `count` signatures by unknown keys beside the right one."""
+    value = json.loads(signed(parts.stated(), KEY).dump())
+    value["signatures"] = sorted(
+        [*others(count), *value["signatures"]], key=lambda each: str(each["keyid"])
+    )
+    parts.slot = strictjson.canonical(value).ljust(fmt.SLOT_SIZE)
+    return parts.file()
+
+
 def slots() -> Iterator[Case]:
+    """Envelopes in the slot that are not the one spelling, or not signed as they should."""
+
     def slot(edit: Callable[[bytes], bytes]) -> Make:
         def make(parts: Parts) -> bytes:
             envelope = signed(parts.stated(), KEY).dump()
@@ -125,6 +159,15 @@ def slots() -> Iterator[Case]:
     def double(value: Json) -> None:
         value["signatures"] *= 2
 
+    def turned(value: Json) -> None:
+        value["signatures"] = [*others(2), *value["signatures"]]
+        value["signatures"].sort(key=lambda each: each["keyid"], reverse=True)
+
+    def too_many(value: Json) -> None:
+        value["signatures"] = sorted(
+            [*others(64), *value["signatures"]], key=lambda each: each["keyid"]
+        )
+
     makes: dict[str, Make] = {
         "a leading space": slot(lambda e: b" " + e),
         "a newline behind": slot(lambda e: e + b"\n"),
@@ -142,6 +185,8 @@ def slots() -> Iterator[Case]:
         "another payload type": edited(lambda v: v.update(payloadType="text/plain")),
         "no signatures": edited(lambda v: v.update(signatures=[])),
         "the same signature twice": edited(double),
+        "signatures out of order": edited(turned),
+        "65 signatures": edited(too_many),
         "a keyid in capitals": edited(
             lambda v: v["signatures"][0].update(keyid=v["signatures"][0]["keyid"].upper())
         ),
