@@ -64,6 +64,7 @@ class _Judged:
         """The report that travels: a function of the lock, without time, host or path."""
         return strictjson.canonical(
             {
+                "allowHosts": list(inputs.policy.allow_hosts),
                 "findings": {
                     where: [found.to_json() for found in each]
                     for where, each in self.findings.items()
@@ -102,11 +103,11 @@ def build(
             "run `airbundle lock`, and keep what it writes beside the spec",
         )
     inputs = locking.resolve(spec_path, progress, before)
-    if before is None:
-        locking.write_lock(spec_path, inputs.lock)
-    else:
+    if before is not None:
         locking.require_fit(before, inputs.lock, spec_path)
     judged = _judge(inputs, today)
+    if before is None:  # only now: what the gate refuses will be mended, and then not fit
+        locking.write_lock(spec_path, inputs.lock)
     draft = _draft(inputs, judged)
     written = write_bundle(
         output,
@@ -126,8 +127,15 @@ def build(
         key.public.fingerprint if key else None,
         before is None,
         tuple(found for found in listed if found.waiver),
-        tuple(found for found in listed if not found.waiver),
+        _warnings(inputs, listed),
     )
+
+
+def _warnings(inputs: Inputs, listed: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """What was found and is neither waived nor blocks, and what has no place in a report."""
+    found = [each for each in listed if not each.waiver]
+    found += [each for each in locking.warnings(inputs) if each not in listed]
+    return (*found, *gate.unused(inputs.policy, listed))
 
 
 def _judge(inputs: Inputs, today: str) -> _Judged:

@@ -7,7 +7,7 @@ bundle.yaml says how to replace it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -21,6 +21,7 @@ from bundler.core.digest import Descriptor, Digest
 from bundler.core.errors import UsageError
 
 IMAGE = "image"
+_SHOWN = 5
 _PLACEHOLDER = b"""\
 This image is a placeholder that `airbundle init` made: it holds this file and no program.
 A pod that uses it can't start. bundle.yaml says how to put a real image in its place.
@@ -50,11 +51,16 @@ def init(folder: Path) -> Scaffolded:
         raise UsageError(f"{folder}: can't be read: {error.strerror}") from error
     if conflicts:
         raise UsageError(
-            f"{folder}: expected none of the project's files, found {', '.join(conflicts)}",
+            f"{folder}: expected none of the project's files, found {_some(conflicts)}",
             "choose another folder, or move these away",
         )
     _write(folder, project)
     return Scaffolded(folder, tuple(sorted(project)))
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
 
 
 def project_files() -> dict[str, bytes]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from bundler.archive.bundle import AuthenticatedBundle
 from bundler.core import lock, manifests, strictjson
 from bundler.core.digest import Digest
+from bundler.core.documents.bundle import ParameterTarget
 from bundler.core.errors import IntegrityError
 from bundler.core.lock import LockedFile
 from bundler.core.manifests import ObjectId
@@ -47,12 +49,15 @@ class FilesInside:
 
 @dataclass(frozen=True)
 class ParameterInside:
-    """A parameter that a site may set."""
+    """A parameter that a site may set, what it may be, and which places it changes."""
 
     name: str
     type: str
     default: str | int | bool
     description: str
+    pattern: str | None
+    values: tuple[str, ...]
+    targets: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,7 @@ class Inspected:
     files: tuple[FilesInside, ...]
     targets: Mapping[str, tuple[str, ...]]
     parameters: tuple[ParameterInside, ...]
+    allowed_hosts: tuple[str, ...]
     waivers: tuple[str, ...]
     tools: Mapping[str, str]
 
@@ -80,6 +86,7 @@ def inspect(bundle: AuthenticatedBundle) -> Inspected:
     IntegrityError for a bundle that another tool filled with what this one does not understand.
     """
     locked = lock.parse(bundle.layer("lock.json"), "lock.json")
+    report = strictjson.parse(bundle.layer("report.json"), "report.json")
     release, config = bundle.release, bundle.config
     digests = {entry.name: entry.descriptor.digest for entry in bundle.entries}
     return Inspected(
@@ -112,10 +119,19 @@ def inspect(bundle: AuthenticatedBundle) -> Inspected:
         ),
         targets={target: _objects(bundle, target) for target in config.targets},
         parameters=tuple(
-            ParameterInside(item.name, item.type, item.default, item.description)
+            ParameterInside(
+                item.name,
+                item.type,
+                item.default,
+                item.description,
+                item.pattern,
+                item.values,
+                tuple(map(_place, item.targets)),
+            )
             for item in config.parameters
         ),
-        waivers=_waivers(bundle.layer("report.json")),
+        allowed_hosts=_allowed_hosts(report),
+        waivers=_waivers(report),
         tools=config.tools,
     )
 
@@ -131,14 +147,27 @@ def _objects(bundle: AuthenticatedBundle, target: str) -> tuple[str, ...]:
     return tuple(str(ObjectId.of(obj)) for obj in manifests.load(bundle.layer(title), title))
 
 
-def _waivers(report: bytes) -> tuple[str, ...]:
+def _place(target: ParameterTarget) -> str:
+    """``Deployment serving/web /spec/replicas``."""
+    namespace = f"{target.namespace}/" if target.namespace else ""
+    return f"{target.kind} {namespace}{target.name} {target.path}"
+
+
+def _allowed_hosts(report: Any) -> tuple[str, ...]:
+    """The hosts outside of the cluster that the policy allowed; an older report has none."""
+    hosts = report.get("allowHosts", []) if isinstance(report, dict) else []
+    if not isinstance(hosts, list) or not all(isinstance(host, str) for host in hosts):
+        raise IntegrityError("report.json: expected allowHosts, a list of host names")
+    return tuple(hosts)
+
+
+def _waivers(report: Any) -> tuple[str, ...]:
     """What a policy let pass, in words, each once."""
-    value = strictjson.parse(report, "report.json")
     try:
-        findings = [found for each in value["findings"].values() for found in each]
+        findings = [found for each in report["findings"].values() for found in each]
         lines = [
-            f"{found['rule']}: {found['subject']}: {found['waiver']['reason']} "
-            f"({found['waiver']['owner']})"
+            f"{found['rule']}: {found['subject']}: {found['message']} "
+            f"[{found['waiver']['reason']}, {found['waiver']['owner']}]"
             for found in findings
             if "waiver" in found
         ]

@@ -15,7 +15,8 @@ from bundler.cluster.client import open_cluster
 from bundler.cluster.export import check_folder, export, file_names
 from bundler.cluster.present import Intent, prepare
 from bundler.cluster.push import PushPlan, plan_push, push_artifact, push_bundle
-from bundler.cluster.release import DEFAULT_NAMESPACE, Record
+from bundler.cluster.release import DEFAULT_NAMESPACE, Record, field_manager
+from bundler.cluster.upgrade import ReleaseChange, release_change
 from bundler.core.errors import UsageError
 from bundler.core.findings import Finding
 from bundler.core.plan import Plan
@@ -42,13 +43,18 @@ class Site:
 
 @dataclass(frozen=True)
 class Installed:
-    """What an install did, or with `dry_run` would do: the same plan either way."""
+    """What an install did, or with `dry_run` would do.
+
+    The same plan either way, but that a dry run has objects that can't be asked about yet.
+    """
 
     status: str
+    signers: tuple[str, ...]
     name: str
     version: str
     target: str
     dry_run: bool
+    release: ReleaseChange
     plan: Plan
     push: PushPlan
     waived: tuple[Finding, ...]
@@ -57,13 +63,18 @@ class Installed:
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written for GitOps, or with `dry_run` would be."""
+    """What was written for GitOps, or with `dry_run` would be.
+
+    `registry` names the images; without one they have the placeholder host, and can't run.
+    """
 
     status: str
+    signers: tuple[str, ...]
     name: str
     version: str
     target: str
     dry_run: bool
+    registry: str | None
     folder: Path
     files: tuple[str, ...]
     push: PushPlan
@@ -88,18 +99,21 @@ def install(
                 "name a registry, or write a folder for GitOps with --export DIR",
             )
         rendered = render(bundle, site.target, site.settings, destination.registry)
-        cluster = stack.enter_context(closing(open_cluster(site.kubeconfig, site.context)))
         record = _record(bundle, rendered, destination.registry)
+        manager = field_manager(record.name, site.release_namespace)
+        cluster = stack.enter_context(closing(open_cluster(site.kubeconfig, site.context, manager)))
         prepared = prepare(cluster, Intent(record, rendered.objects, site.release_namespace))
+        change = release_change(prepared.before, record, site.settings)
+        plan = prepared.plan
         if dry_run:
             sent = plan_push(bundle, destination)
         else:
             pushed = push_bundle(bundle, destination, progress)
-            apply(cluster, prepared, pushed, progress, time.sleep)
+            plan = apply(cluster, prepared, pushed, progress, time.sleep)
             push_artifact(pushed, destination)
             sent = pushed.sent
     done = _outcome(bundle, rendered, dry_run)
-    return Installed(plan=prepared.plan, push=sent, **done)
+    return Installed(release=change, plan=plan, push=sent, **done)
 
 
 def export_bundle(
@@ -133,13 +147,15 @@ def export_bundle(
             push_artifact(pushed, destination)
             sent = pushed.sent
     done = _outcome(bundle, rendered, dry_run)
-    return Exported(folder=folder, files=file_names(rendered.objects), push=sent, **done)
+    files = file_names(rendered.objects)
+    return Exported(registry=host, folder=folder, files=files, push=sent, **done)
 
 
 def _outcome(bundle: AuthenticatedBundle, rendered: Rendered, dry_run: bool) -> dict[str, Any]:
     """What both kinds of result say."""
     return {
         "status": bundle.status,
+        "signers": bundle.signers,
         "name": bundle.release.name,
         "version": bundle.release.version,
         "target": rendered.target,

@@ -7,6 +7,7 @@ kept in `Inputs`, out of which `build` makes the bundle.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,19 +17,30 @@ from tempfile import TemporaryDirectory
 from bundler.core import manifests
 from bundler.core.digest import Digest
 from bundler.core.documents.bundle import Bundle, parse_bundle
+from bundler.core.documents.places import Places
 from bundler.core.documents.policy import Policy, parse_policy
-from bundler.core.errors import DocumentError, PolicyError, SourceError, UsageError
+from bundler.core.documents.structure import nearest
+from bundler.core.errors import (
+    DocumentError,
+    IntegrityError,
+    PolicyError,
+    SourceError,
+    UsageError,
+)
+from bundler.core.findings import Finding
 from bundler.core.images import references
 from bundler.core.lock import Lock, LockedFile, LockedFileSet, LockedImage, LockedModel, parse
-from bundler.core.lockdiff import differences
+from bundler.core.lockdiff import changes, differences
 from bundler.core.manifests import JsonObject, apply_order, parse_manifests
 from bundler.core.progress import Progress
 from bundler.core.reference import ImageReference
 from bundler.core.rules import RULES_VERSION
+from bundler.core.yamltext import Path as YamlPath
+from bundler.core.yamltext import spell
 from bundler.scan.models import versions
 from bundler.sources import model as model_source
 from bundler.sources.files import SourceFile, list_source
-from bundler.sources.images import SourceImage, resolve_image
+from bundler.sources.images import SourceImage, check_source, resolve_image
 from bundler.sources.model import ResolvedModel
 from bundler.sources.steady import read_steady
 from bundler.sources.tree import check_name
@@ -68,7 +80,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Locked:
-    """The lock that was written, and where; `changes` says what is new in it."""
+    """The lock that was written, and where; `changes` says what is another than before."""
 
     path: Path
     name: str
@@ -78,15 +90,20 @@ class Locked:
     files: int
     targets: tuple[str, ...]
     changes: tuple[str, ...]
+    warnings: tuple[Finding, ...]
 
 
 def lock(spec_path: Path, progress: Progress) -> Locked:
     """Resolve every input of `spec_path` and write `bundle.lock` beside it.
 
     DocumentError, SourceError, PolicyError or ToolError when an input can't be resolved; then
-    nothing is written.
+    nothing is written. A lock that can't be read is replaced.
     """
-    before = read_lock(spec_path)
+    noted: tuple[str, ...] = ()
+    try:
+        before = read_lock(spec_path)
+    except UsageError:
+        before, noted = None, ("the lock before was no lock",)
     inputs = resolve(spec_path, progress)
     path = write_lock(spec_path, inputs.lock)
     found = inputs.lock
@@ -98,14 +115,27 @@ def lock(spec_path: Path, progress: Progress) -> Locked:
         len(found.images),
         len(found.files),
         tuple(found.targets),
-        differences(before, found) if before else (),
+        changes(before, found) if before else noted,
+        warnings(inputs),
     )
 
 
+def warnings(inputs: Inputs) -> tuple[Finding, ...]:
+    """What there is to say of `inputs` though nothing is wrong with them."""
+    found = [finding for model in inputs.models for finding in model.findings]
+    if inputs.spec.registries:
+        problem = "spec.registries is set, and registries are not read by this version"
+        found.append(Finding("registries", "warning", SPEC, problem))
+    return tuple(found)
+
+
 def read_lock(spec_path: Path) -> Lock | None:
-    """The lock beside `spec_path`; None when there is none, IntegrityError when it is no lock."""
+    """The lock beside `spec_path`; None when there is none, UsageError when it is no lock."""
     path = spec_path.with_name(LOCK)
-    return parse(read_steady(path, _MAX_LOCK), str(path)) if os.path.lexists(path) else None
+    try:
+        return parse(read_steady(path, _MAX_LOCK), str(path)) if os.path.lexists(path) else None
+    except IntegrityError as error:
+        raise UsageError(error.message, "run `airbundle lock` to write it anew") from error
 
 
 def write_lock(spec_path: Path, found: Lock) -> Path:
@@ -141,27 +171,21 @@ def resolve(spec_path: Path, progress: Progress, known: Lock | None = None) -> I
     """
     text = read_steady(spec_path, _MAX_DOCUMENT)
     spec = parse_bundle(_decode(text, spec_path), str(spec_path))
-    root = spec_path.parent
-    policy, policies = _policy(spec, root)
-    kustomize, tree, objects = _render(spec, root)
-    models = _models(spec, root, progress, known)
-    files = {
-        item.name: list_source(root / item.source, (), progress, _digests(known, "", item.name))
-        for item in spec.files
-    }
-    images = {
-        item.name: resolve_image(item.source, root, spec.platforms, progress)
-        for item in spec.images
-    }
+    root, places = spec_path.parent, Places(text, str(spec_path))
+    _check_sources(spec, places)
+    policy, policies = _policy(spec, root, places)
+    kustomize, tree, objects = _render(spec, root, places)
+    models = _models(spec, root, progress, known, places)
+    files: dict[str, tuple[SourceFile, ...]] = {}
+    for number, item in enumerate(spec.files):
+        with places.at(("spec", "files", number, "source"), item.name):
+            digests = _digests(known, "", item.name)
+            files[item.name] = list_source(root / item.source, (), progress, digests)
+    images = {}
+    for number, image in enumerate(spec.images):
+        with places.at(("spec", "images", number, "source"), image.name):
+            images[image.name] = resolve_image(image.source, root, spec.platforms, progress)
     locked_images = _locked_images(spec, images)
-    tools = {
-        "core-rules": RULES_VERSION,
-        "format": "1",
-        # Its data decides what is an external host, and so what the report says.
-        "publicsuffixlist": version("publicsuffixlist"),
-        "kustomize": known.tools.get("kustomize", kustomize) if known else kustomize,
-        **versions(),
-    }
     found = Lock(
         name=spec.name,
         version=spec.version,
@@ -176,19 +200,22 @@ def resolve(spec_path: Path, progress: Progress, known: Lock | None = None) -> I
         ),
         images=locked_images,
         targets={name: Digest.of(manifests.dump(objects[name])) for name in objects},
-        tools=tools,
+        tools=_tools(kustomize, known),
     )
-    return Inputs(
-        spec,
-        policy,
-        found,
-        {SPEC: text, **policies, **tree},
-        objects,
-        _match(spec, objects, locked_images),
-        models,
-        files,
-        images,
-    )
+    sources = {SPEC: text, **policies, **tree}
+    references = _match(spec, objects, locked_images)
+    return Inputs(spec, policy, found, sources, objects, references, models, files, images)
+
+
+def _tools(kustomize: str, known: Lock | None) -> dict[str, str]:
+    return {
+        "core-rules": RULES_VERSION,
+        "format": "1",
+        # Its data decides what is an external host, and so what the report says.
+        "publicsuffixlist": version("publicsuffixlist"),
+        "kustomize": known.tools.get("kustomize", kustomize) if known else kustomize,
+        **versions(),
+    }
 
 
 def _decode(data: bytes, path: Path) -> str:
@@ -198,21 +225,38 @@ def _decode(data: bytes, path: Path) -> str:
         raise DocumentError(str(path), "", f"is not UTF-8 at byte {error.start}") from error
 
 
-def _policy(spec: Bundle, root: Path) -> tuple[Policy, dict[str, bytes]]:
+def _check_sources(spec: Bundle, places: Places) -> None:
+    """What can be said of the sources as they are written, before an hour of hashing."""
+    for number, model in enumerate(spec.models):
+        with places.at(("spec", "models", number, "source"), model.name):
+            model_source.check_scheme(model)
+    for number, image in enumerate(spec.images):
+        with places.at(("spec", "images", number, "source"), image.name):
+            check_source(image.source)
+
+
+def _policy(spec: Bundle, root: Path, places: Places) -> tuple[Policy, dict[str, bytes]]:
     if spec.policy is None:
         return Policy(), {}
     path = root / spec.policy
-    data = read_steady(path, _MAX_DOCUMENT)
+    with places.at(("spec", "policy")):
+        data = read_steady(path, _MAX_DOCUMENT)
     return parse_policy(_decode(data, path), str(path)), {spec.policy: data}
 
 
-def _render(spec: Bundle, root: Path) -> tuple[str, dict[str, bytes], dict[str, Objects]]:
+def _render(
+    spec: Bundle, root: Path, places: Places
+) -> tuple[str, dict[str, bytes], dict[str, Objects]]:
     """Kustomize's name and version, every file that it may read, the objects of each target."""
     kustomize = find_kustomize()
     folders = [f"{OVERLAYS}/{name}" for name in spec.manifests.overlays]
     with TemporaryDirectory(prefix="airbundle-") as name:
         tree = Path(name)
-        copy_tree(root, [spec.manifests.base, OVERLAYS], tree)
+        with places.at(("spec", "manifests", "base")):
+            copy_tree(root, [spec.manifests.base], tree)
+        with places.at(("spec", "manifests", "overlays")):
+            copy_tree(root, [OVERLAYS], tree)
+        _require_overlays(spec, tree, places)
         check_tree(tree, folders)
         read = _read_tree(tree, root)
         objects = {
@@ -220,6 +264,15 @@ def _render(spec: Bundle, root: Path) -> tuple[str, dict[str, bytes], dict[str, 
             for target, folder in zip(spec.manifests.overlays, folders, strict=True)
         }
     return f"{kustomize.name} {kustomize.version}", read, objects
+
+
+def _require_overlays(spec: Bundle, tree: Path, places: Places) -> None:
+    for number, name in enumerate(spec.manifests.overlays):
+        if not (tree / OVERLAYS / name).is_dir():
+            path: YamlPath = ("spec", "manifests", "overlays", number)
+            there = sorted(found.name for found in (tree / OVERLAYS).iterdir() if found.is_dir())
+            problem = f"{OVERLAYS}/{name}: expected a folder, found none"
+            raise DocumentError(places.mark(path), spell(path), problem, nearest(name, there))
 
 
 def _read_tree(tree: Path, root: Path) -> dict[str, bytes]:
@@ -240,21 +293,34 @@ def _read_tree(tree: Path, root: Path) -> dict[str, bytes]:
 
 
 def _models(
-    spec: Bundle, root: Path, progress: Progress, known: Lock | None
+    spec: Bundle, root: Path, progress: Progress, known: Lock | None, places: Places
 ) -> tuple[ResolvedModel, ...]:
-    return tuple(
-        model_source.resolve(model, root, progress, _digests(known, model.name, ""))
-        for model in sorted(spec.models, key=lambda model: model.name)
-    )
+    found = []
+    for number, model in enumerate(spec.models):
+        with places.at(("spec", "models", number, "source"), model.name):
+            digests = _digests(known, model.name, "")
+            found.append(model_source.resolve(model, root, progress, digests))
+    return tuple(sorted(found, key=lambda model: model.name))
 
 
 def _digests(known: Lock | None, model: str, file_set: str) -> dict[tuple[str, int], Digest]:
-    """The digests of a lock by path and size, for one model or one file set."""
+    """The digests of a lock by path and size, for one model or one file set.
+
+    Without those that stand there more than once: the packer reads one of such files, so the others
+    have to be hashed now.
+    """
     if known is None:
         return {}
+    count = Counter(file.digest for each in known.models for file in each.files)
+    count += Counter(file.digest for each in known.files for file in each.files)
     groups = [m.files for m in known.models if m.name == model]
     groups += [s.files for s in known.files if s.name == file_set]
-    return {(file.path, file.size): file.digest for group in groups for file in group}
+    return {
+        (file.path, file.size): file.digest
+        for group in groups
+        for file in group
+        if count[file.digest] == 1
+    }
 
 
 def _locked(files: Iterable[SourceFile]) -> tuple[LockedFile, ...]:
@@ -262,9 +328,8 @@ def _locked(files: Iterable[SourceFile]) -> tuple[LockedFile, ...]:
 
 
 def _locked_model(model: ResolvedModel) -> LockedModel:
-    return LockedModel(
-        model.name, model.source, model.revision, model.license, _locked(model.files)
-    )
+    files = _locked(model.files)
+    return LockedModel(model.name, model.source, model.revision, model.license, files)
 
 
 def _locked_images(spec: Bundle, images: Mapping[str, SourceImage]) -> tuple[LockedImage, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bundler.archive.bundle import AuthenticatedBundle
 from bundler.archive.layout import LayoutDestination
-from bundler.cluster.push import PushPlan, push_artifact, push_bundle
+from bundler.cluster.push import Pullable, PushPlan, pullables, push_artifact, push_bundle
 from bundler.core.destination import Destination
 from bundler.core.digest import Digest
 from bundler.core.errors import UsageError
@@ -22,26 +22,36 @@ LAYOUT_PREFIX = "oci:"
 class Pushed:
     """What was brought where, and the digest under which the bundle itself can be found there.
 
-    `status` is the bundle's: TRUSTED, UNTRUSTED or UNSIGNED.
+    `status` is the bundle's: TRUSTED, UNTRUSTED or UNSIGNED. `references` are where each image
+    and model can be pulled.
     """
 
     status: str
+    signers: tuple[str, ...]
     name: str
     version: str
     index: Digest
     destination: str
     sent: PushPlan
     artifact: Digest
+    references: tuple[Pullable, ...]
 
 
 def open_destination(text: str) -> Destination:
     """The registry ``HOST[/PREFIX]`` or the layout ``oci:DIR``; UsageError for anything else."""
     if not text.startswith(LAYOUT_PREFIX):
-        return RegistryDestination(text)
+        return _registry(text)
     folder = text.removeprefix(LAYOUT_PREFIX)
     if not folder:
         raise UsageError("oci: expected a folder behind it, found nothing")
     return LayoutDestination(Path(folder))
+
+
+def _registry(text: str) -> RegistryDestination:
+    try:
+        return RegistryDestination(text)
+    except UsageError as error:
+        raise UsageError(error.message, f"{error.hint}; a folder is written oci:DIR") from error
 
 
 def push(bundle: AuthenticatedBundle, registry: str, progress: Progress) -> Pushed:
@@ -56,10 +66,12 @@ def push(bundle: AuthenticatedBundle, registry: str, progress: Progress) -> Push
     release = bundle.release
     return Pushed(
         bundle.status,
+        bundle.signers,
         release.name,
         release.version,
         release.index,
         registry,
         pushed.sent,
         artifact,
+        pullables(bundle, pushed.registry),
     )

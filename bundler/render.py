@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bundler.archive.bundle import AuthenticatedBundle
-from bundler.core import gate, images, lock, manifests, parameters
+from bundler.archive.packed import unpack
+from bundler.core import gate, images, lock, manifests, parameters, yamltext
 from bundler.core.digest import Digest
 from bundler.core.documents.bundle import parse_bundle
 from bundler.core.documents.policy import Policy, parse_policy
 from bundler.core.errors import IntegrityError, UsageError
 from bundler.core.findings import Finding
-from bundler.core.manifests import JsonObject
+from bundler.core.manifests import JsonObject, ObjectId
 from bundler.core.reference import PLACEHOLDER_HOST
 from bundler.core.yamldump import dump_all
 
@@ -44,14 +43,23 @@ def render(
     """The objects of `target` with `settings` for its parameters and images from `registry`.
 
     Without a registry (``HOST[/PREFIX]``) images keep their placeholder host. UsageError for an
-    unknown target or setting; PolicyError when the core rules refuse what the settings made.
+    unknown target or setting, or a folder as registry; PolicyError when the core rules refuse
+    what the settings made.
     """
+    if registry is not None and registry.startswith("oci:"):
+        raise UsageError(
+            f"registry {registry}: expected the HOST[/PREFIX] that images are pulled from, found "
+            "a folder",
+            "nothing pulls from a folder: name the registry that will have its content",
+        )
     config = bundle.config
     if target not in config.targets:
         known = ", ".join(config.targets) or "none"
         raise UsageError(f"target {target!r}: this bundle has {known}")
     layer = f"targets/{target}.json"
     signed = manifests.load(bundle.layer(layer), layer)
+    _require_shallow(signed)
+    parameters.require_allowed(config.parameters, signed)
     values = parameters.values(config.parameters, settings)
     objects = parameters.substitute(signed, config.parameters, values)
     findings = _check(bundle, target, objects)
@@ -64,6 +72,24 @@ def render(
         tuple(each for each in findings if each.waiver is not None),
         tuple(each for each in findings if each.waiver is None),
     )
+
+
+def _require_shallow(objects: tuple[JsonObject, ...]) -> None:
+    """IntegrityError for what no document can hold, and what our recursion would break at."""
+    for obj in objects:
+        level: list[object] = [obj]
+        for _ in range(yamltext.MAX_DEPTH):
+            level = [child for each in level for child in _children(each)]
+        if any(isinstance(each, dict | list) for each in level):
+            raise IntegrityError(
+                f"{ObjectId.of(obj)}: is nested deeper than {yamltext.MAX_DEPTH} levels"
+            )
+
+
+def _children(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _check(
@@ -84,23 +110,21 @@ def _check(
 
 def _policy(bundle: AuthenticatedBundle) -> Policy:
     """The policy that the bundle was built with, out of its signed sources."""
-    sources = _sources(bundle.layer("sources.tar"))
+    sources = unpack(bundle.layer("sources.tar"), "sources.tar")
     spec = lock.parse(bundle.layer("lock.json"), "lock.json").spec
     text = next((data for data in sources.values() if Digest.of(data) == spec), None)
     if text is None:
         raise IntegrityError(f"sources.tar: expected the spec {spec}, found no such file")
-    path = parse_bundle(text.decode(), "bundle.yaml").policy
+    path = parse_bundle(_decoded(text, "bundle.yaml"), "bundle.yaml").policy
     if path is None:
         return Policy()
     if path not in sources:
         raise IntegrityError(f"sources.tar: expected the policy {path}, found no such file")
-    return parse_policy(sources[path].decode(), path)
+    return parse_policy(_decoded(sources[path], path), path)
 
 
-def _sources(data: bytes) -> dict[str, bytes]:
+def _decoded(data: bytes, path: str) -> str:
     try:
-        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
-            files = ((member.name, archive.extractfile(member)) for member in archive)
-            return {name: file.read() for name, file in files if file is not None}
-    except tarfile.TarError as error:
-        raise IntegrityError(f"sources.tar: can't be read: {error}") from error
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise IntegrityError(f"sources.tar: {path}: is not UTF-8") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from bundler.core.progress import SILENT, Progress
 from bundler.core.release import Release
 from bundler.sign import slot
 from bundler.sign.envelope import PAYLOAD_TYPE, Envelope, Signature, merge, pae
@@ -14,7 +15,10 @@ from bundler.sign.open import open_bundle
 
 @dataclass(frozen=True)
 class Signed:
-    """What was signed, by which key, where the signature is, and how many are there now."""
+    """What was signed, by which key, where the signature is, and how many keys have signed now.
+
+    `signatures` counts the slot and the sidecar together, each key once.
+    """
 
     release: Release
     fingerprint: str
@@ -22,24 +26,32 @@ class Signed:
     signatures: int
 
 
-def sign_bundle(file: Path, key: PrivateKey, *, in_place: bool) -> Signed:
+def sign_bundle(
+    file: Path, key: PrivateKey, *, in_place: bool, progress: Progress = SILENT
+) -> Signed:
     """Adds a signature by `key` to ``FILE.sig.json``, or with `in_place` to the slot of `file`.
 
-    The file is opened as everywhere, with every manifest checked, before anything is signed. A
-    good signature by the same key stays as it is; an earlier `in_place` run that was interrupted
-    is ended first. IntegrityError or TrustError when the file or the signatures that are there
-    can't be accepted.
+    Every byte of the file is verified before anything is signed: who signs vouches for all of it.
+    A good signature by the same key stays as it is, and one in the slot needs none in the
+    sidecar; an earlier `in_place` run that was interrupted is ended first. IntegrityError or
+    TrustError when the file or the signatures that are there can't be accepted.
     """
     slot.recover(file)
     with open_bundle(file, None) as bundle:
+        bundle.verify_blobs(progress)
         release = bundle.release
-    there = slot.read_file_slot(file) if in_place else slot.read_sidecar(file)
-    place = file if in_place else slot.sidecar_path(file)
+    in_slot, beside = slot.read_file_slot(file), slot.read_sidecar(file)
+    in_slot_already = in_slot is not None and _has_signed(in_slot, key.public)
+    to_slot = in_place or in_slot_already
+    there, other = (in_slot, beside) if to_slot else (beside, in_slot)
     envelope = add_signature(there, release, key)
+    # Before anything is written: whoever opens the file merges the two.
+    together = merge([envelope, *([] if other is None else [other])])
     if envelope != there:
-        write = slot.write_file_slot if in_place else slot.write_sidecar
+        write = slot.write_file_slot if to_slot else slot.write_sidecar
         write(file, envelope)
-    return Signed(release, key.public.fingerprint, place, len(envelope.signatures))
+    place = file if to_slot else slot.sidecar_path(file)
+    return Signed(release, key.public.fingerprint, place, len(together.signatures))
 
 
 def add_signature(there: Envelope | None, release: Release, key: PrivateKey) -> Envelope:

@@ -77,7 +77,7 @@ class Field:
 @contextmanager
 def field_of_work(folder: Path, kubeconfig: Path, registry: Registry) -> Iterator[Field]:
     """A field whose namespaces are deleted at the end."""
-    with closing(open_cluster(kubeconfig, None)) as cluster:
+    with closing(open_cluster(kubeconfig, None, "airbundle-tests")) as cluster:
         on = Field(folder, kubeconfig, registry, cluster)
         yield on
         for name in (on.mark, on.home):

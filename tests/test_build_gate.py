@@ -99,14 +99,17 @@ def into_an_image_in_a_text(project: Project) -> None:
 SHUT: dict[str, tuple[Edit, str]] = {
     "an external host in a ConfigMap": (
         outside,
-        "targets/dev: external-host: ConfigMap search/server: /data/hub: ",
+        "targets/dev, targets/site: external-host: ConfigMap search/server: /data/hub: ",
     ),
     "the same in another target": (outside, "targets/site: external-host: ConfigMap search/server"),
-    "a privileged container": (privileged, "targets/dev: pod-security: Deployment search/server: "),
-    "a right to everything": (a_role, "targets/dev: rights: ClusterRole all: "),
+    "a privileged container": (
+        privileged,
+        "targets/dev, targets/site: pod-security: Deployment search/server: ",
+    ),
+    "a right to everything": (a_role, "targets/dev, targets/site: rights: ClusterRole all: "),
     "a parameter into a command": (
         into_a_command,
-        "parameters: parameters: Deployment server: parameter second: ",
+        "\n  parameters: Deployment server: parameter second: ",
     ),
     "a parameter into an image": (
         parameter("Deployment", "server", f"{CONTAINER}/image", STRING),
@@ -151,8 +154,8 @@ def test_a_value_of_an_enum_shuts_it_though_the_default_does_not(
     values.insert(position, "https://hub.example.com")
     project.edit("bundle.yaml", "[fast, exact]", json.dumps(values))
     message = shut(project).message
-    assert "targets/dev: external-host: ConfigMap search/server: /data/mode: " in message
-    assert "targets/site: external-host" in message
+    place = "targets/dev, targets/site: external-host: ConfigMap search/server: /data/mode: "
+    assert message.count(place) == message.count("external-host") == 1
 
 
 def test_harmless_values_of_an_enum_leave_it_open(project: Project, tmp_path: Path) -> None:
@@ -185,7 +188,8 @@ def test_a_waived_finding_passes_and_travels(project: Project, tmp_path: Path, u
     with open_bundle(tmp_path / "bundle.tar", None) as bundle:
         assert until.encode() not in bundle.layer("report.json")
         assert inspect(bundle).waivers == (
-            "external-host: ConfigMap search/server: a proxy of ours (Jo)",
+            "external-host: ConfigMap search/server: /data/hub: names the host "
+            "'hub.example.com:443', which is outside of the cluster [a proxy of ours, Jo]",
         )
 
 
@@ -209,7 +213,10 @@ def test_a_value_that_names_what_is_not_carried_shuts_it(project: Project, name:
     project.edit("bundle.yaml", "[fast, exact]", json.dumps(["fast", name]))
     policy = (project.folder / POLICY).read_text() + WAIVER.format(until="2099-12-31")
     project.write(POLICY, policy)
-    assert "targets/dev: closure: ConfigMap search/server: /data/mode: " in shut(project).message
+    assert (
+        "targets/dev, targets/site: closure: ConfigMap search/server: /data/mode: "
+        in shut(project).message
+    )
 
 
 # --- models -----------------------------------------------------------------------------------
@@ -258,3 +265,29 @@ def test_an_unstated_licence_is_a_warning(project: Project, tmp_path: Path) -> N
     (project.folder / "weights" / "README.md").unlink()
     [warning] = project.build(tmp_path / "bundle.tar").warnings
     assert (warning.rule, warning.subject) == ("license", "models/mini")
+
+
+def test_a_shut_gate_leaves_no_lock(project: Project) -> None:
+    outside(project)
+    shut(project)
+    assert not project.lock.exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "problem", "hint"),
+    [
+        ("ConfigMap srver /data/mode", "its object isn't there", "ConfigMap search/server"),
+        ("ConfigMap server /data/mod", "/data/mod isn't there", "/data/mode"),
+    ],
+)
+def test_a_target_that_is_nowhere_can_t_be_waived(
+    project: Project, path: str, problem: str, hint: str
+) -> None:
+    kind, name, pointer = path.split()
+    parameter(kind, name, pointer, STRING)(project)
+    waiver = WAIVER.format(until="2099-12-31").replace("external-host", "parameters")
+    waiver = waiver.replace("ConfigMap search/*", "'*'")
+    project.write(POLICY, (project.folder / POLICY).read_text() + waiver)
+    refusal = shut(project)
+    assert problem in refusal.message
+    assert refusal.hint == f"did you mean {hint}?"

@@ -6,12 +6,15 @@ import json
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from bundler.archive.bundle import AuthenticatedBundle
 from bundler.cli.main import run
 from bundler.core import yamltext
+from bundler.core.digest import Digest
+from bundler.core.documents.bundle import Parameter, ParameterTarget
 from bundler.core.errors import IntegrityError, PolicyError, SourceError, UsageError
 from bundler.core.manifests import JsonObject, ObjectId, apply_order
 from bundler.core.progress import SILENT
@@ -141,6 +144,15 @@ def test_what_is_no_folder_is_refused(
         export(bundle, tmp_path)
 
 
+def test_a_secret_is_for_its_owner_alone(tmp_path: Path) -> None:
+    secret = config_map("serving", "hidden") | {"kind": "Secret", "data": {"key": "djE="}}
+    with Release("secrets", [secret, config_map("serving", "open")]).opened(tmp_path) as bundle:
+        done = export(bundle, tmp_path)
+    modes = [(tmp_path / "export" / each).stat().st_mode & 0o077 for each in done.files]
+    assert (modes[0], done.files[0]) == (0, "serving-secret-hidden.yaml")
+    assert all(mode & 0o044 for mode in modes[1:])
+
+
 def test_an_export_that_fails_leaves_nothing(
     bundle: AuthenticatedBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,6 +234,49 @@ def test_sources_that_lack_what_was_checked_are_refused(
         render(bundle, TARGET, {}, None)
 
 
+def test_an_object_that_is_nested_too_deep_is_refused(tmp_path: Path) -> None:
+    nested: object = "x"
+    for _ in range(63):
+        nested = [nested]
+    with Release("deep", [config_map("a", "b") | {"spec": nested}]).opened(tmp_path) as bundle:
+        assert render(bundle, TARGET, {}, None).yaml()
+    with (
+        Release("deep", [config_map("a", "b") | {"spec": [nested]}]).opened(tmp_path) as bundle,
+        pytest.raises(IntegrityError, match="ConfigMap a/b: is nested deeper than 64 levels"),
+    ):
+        render(bundle, TARGET, {}, None)
+
+
+@pytest.mark.parametrize("path", ["/metadata", "/kind", "/metadata/name"])
+def test_a_parameter_where_none_may_be_is_refused(tmp_path: Path, path: str) -> None:
+    target = ParameterTarget("ConfigMap", "one", path)
+    wild = Parameter(
+        name="wild", type="enum", default="x", description="d", targets=(target,), values=("x",)
+    )
+    release = Release("wild", [config_map("serving", "one")], parameters=(wild,))
+    with release.opened(tmp_path) as bundle, pytest.raises(PolicyError, match="parameter wild"):
+        render(bundle, TARGET, {}, None)
+
+
+@pytest.mark.parametrize("which", ["spec", "policy"])
+def test_sources_that_are_no_text_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    files = {"bundle.yaml": RELEASE.spec.format(name="a", version="1.0.0").encode()}
+    files |= {"policy.yaml": b"\xff"}
+    if which == "spec":
+        files["bundle.yaml"] = b"\xff"
+    spec = Digest.of(files["bundle.yaml"])
+    lock = SimpleNamespace(spec=spec)
+    monkeypatch.setattr("bundler.render.lock.parse", lambda data, where: lock)
+    monkeypatch.setattr("bundler.render.unpack", lambda data, where: files)
+    with (
+        RELEASE.opened(tmp_path) as bundle,
+        pytest.raises(IntegrityError, match=r"\.yaml: is not UTF-8"),
+    ):
+        render(bundle, TARGET, {}, None)
+
+
 # --- the commands -----------------------------------------------------------------------------
 
 
@@ -248,6 +303,14 @@ def test_render_prints_yaml_that_reads_back(
     assert json.loads(capsys.readouterr().out) == moved(OBJECTS, PLACEHOLDER_HOST)
 
 
+def test_render_names_no_image_by_a_folder(
+    file: Path, key: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["render", str(file), "--target", TARGET, "--key", str(key)]
+    assert run([*arguments, "--registry", "oci:layout"]) == 2
+    assert "that images are pulled from, found a folder" in capsys.readouterr().err
+
+
 def test_push_says_what_it_sent(
     file: Path, key: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -261,8 +324,15 @@ def test_push_says_what_it_sent(
         layout,
     )
     assert said["sent"]["artifact"]
+    (image, model) = sorted(said["references"], key=lambda each: str(each["kind"]))
+    assert (image["kind"], model["kind"]) == ("image", "model")
+    assert image["reference"] == IMAGE.removeprefix(f"{PLACEHOLDER_HOST}/")
+    assert model["reference"].startswith("models/mini@sha256:")
     assert run(arguments) == 0
-    assert "sent         0 blobs (0 bytes)" in capsys.readouterr().out
+    said_again = capsys.readouterr()
+    assert f"image        {image['reference']}" in said_again.out.splitlines()
+    assert "sent         nothing: all images, models and files are there" in said_again.out
+    assert "pushing" not in said_again.err
 
 
 def test_install_into_a_folder_says_who_vouches_first(
@@ -272,12 +342,27 @@ def test_install_into_a_folder_says_who_vouches_first(
     arguments += ["--allow-unsigned", "--export", str(tmp_path / "export")]
     assert run([*arguments, "--dry-run"]) == 0
     said = capsys.readouterr()
-    assert said.out.splitlines()[0] == "UNTRUSTED"
+    assert said.out.splitlines()[0] == "status       UNTRUSTED"
     assert said.err.startswith("UNTRUSTED: nobody asked who signed this bundle")
-    assert "would be exported" in said.out
+    assert said.out.splitlines()[-1] == (
+        "dry run      movie-search 1.0.0, target dev: nothing was exported"
+    )
+    assert "--registry-name HOST[/PREFIX]" in said.err
     assert not (tmp_path / "export").exists()
     assert run(arguments) == 0
+    assert "can't run: --registry-name" in capsys.readouterr().err
     assert (tmp_path / "export" / "kustomization.yaml").exists()
+
+
+def test_an_export_that_names_its_registry_is_told_nothing(
+    file: Path, key: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["install", str(file), "--target", TARGET, "--registry", f"oci:{tmp_path}/layout"]
+    arguments += ["--key", str(key), "--export", str(tmp_path / "export")]
+    assert run([*arguments, "--registry-name", "registry.site:5000/hub"]) == 0
+    said = capsys.readouterr()
+    assert "note:" not in said.err
+    assert said.out.splitlines()[0] == f"status       TRUSTED, signed by sha256:{KEY.public.keyid}"
 
 
 @pytest.mark.parametrize(
@@ -292,7 +377,17 @@ def test_install_into_a_folder_says_who_vouches_first(
             2,
             "goes with --export",
         ),
-        (["--registry", "127.0.0.1:1", "--allow-unsigned", "--export", "out"], 7, "127.0.0.1:1"),
+        (
+            ["--registry", "127.0.0.1:1", "--allow-unsigned", "--export", "out"],
+            7,
+            "registry 127.0.0.1:1: Connection refused",
+        ),
+        (["--registry", "./lay", "--allow-unsigned"], 2, "a folder is written oci:DIR"),
+        (
+            ["--registry", "a.b", "--allow-unsigned", "--release-namespace", "a/b"],
+            2,
+            "--release-namespace 'a/b': expected a namespace",
+        ),
     ],
 )
 def test_install_refuses_with_its_code(

@@ -68,7 +68,17 @@ def test_it_names_objects_and_parameters(path: Path) -> None:
     found = inspected(path)
     objects = ("Namespace search", "ConfigMap search/server", "Deployment search/server")
     assert found.targets == {"dev": objects, "site": objects}
-    assert found.parameters == (ParameterInside("mode", "enum", "fast", "How the server searches"),)
+    assert found.parameters == (
+        ParameterInside(
+            "mode",
+            "enum",
+            "fast",
+            "How the server searches",
+            None,
+            ("fast", "exact"),
+            ("ConfigMap server /data/mode",),
+        ),
+    )
 
 
 def test_no_layer_is_read(path: Path) -> None:
@@ -87,6 +97,8 @@ REPORTS: dict[str, object] = {
     "no findings": {},
     "findings by nothing": {"findings": []},
     "findings that are none": {"findings": {"targets/dev": [1]}},
+    "hosts that are none": {"findings": {}, "allowHosts": [1]},
+    "hosts in a word": {"findings": {}, "allowHosts": "hub.example.com"},
     "a waiver without a reason": {
         "findings": {"t": [{"rule": "r", "subject": "s", "waiver": {"owner": "Jo"}}]}
     },
@@ -120,4 +132,11 @@ def test_each_waiver_is_told_once(tmp_path: Path) -> None:
     other = {"rule": "rights", "subject": "Role a/c", "message": "m"}
     report = {"findings": {"targets/dev": [finding, other], "targets/site": [finding]}}
     path = with_report(tmp_path / "bundle.tar", strictjson.canonical(report))
-    assert inspected(path).waivers == ("rights: Role a/b: ours (Jo)",)
+    assert inspected(path).waivers == ("rights: Role a/b: m [ours, Jo]",)
+
+
+def test_hosts_that_the_policy_allowed_are_told(project: Project, tmp_path: Path) -> None:
+    policy = project.folder / "policies/default.yaml"
+    project.write("policies/default.yaml", f"{policy.read_text()}allowHosts: [hub.example.com]\n")
+    project.build(tmp_path / "bundle.tar", KEY)
+    assert inspected(tmp_path / "bundle.tar").allowed_hosts == ("hub.example.com",)

@@ -43,12 +43,9 @@ def test_an_install_makes_its_objects_and_its_record(on: Field) -> None:
     assert image.startswith(f"{on.registry.host}/{on.mark}/registry.corp_5000/team/server@sha256:")
     home = ObjectId("v1", "Namespace", None, on.home)
     space = ObjectId("v1", "Namespace", None, on.mark)
-    assert done.plan.created == (home, space)
-    assert set(done.plan.unchecked) == {
-        on.id("one"),
-        on.id("web", "Deployment", "apps/v1"),
-        record_id(f"app-{on.mark}", on.home),
-    }
+    made = (on.id("one"), on.id("web", "Deployment", "apps/v1"))
+    assert done.plan.created == (home, space, *made, record_id(f"app-{on.mark}", on.home))
+    assert done.plan.unchecked == ()
     record = on.record()
     assert (record.version, record.target, record.journal) == ("1.0.0", TARGET, "applied")
     assert record.registry == f"{on.registry.host}/{on.mark}"
@@ -61,7 +58,7 @@ def test_an_install_makes_its_objects_and_its_record(on: Field) -> None:
 def test_installed_again_nothing_changes(on: Field) -> None:
     release = on.release(on.settings("one", key="value"), deployment(on.mark, "web"))
     first = on.install(release)
-    everything = (*first.plan.created, *first.plan.unchecked)
+    everything = first.plan.created
     before, stored = on.versions(*everything), listing(on.registry)
     assert "absent" not in before
     again = on.install(release)
@@ -139,8 +136,10 @@ def test_custom_resources_come_after_their_kind_is_served(on: Field) -> None:
         "metadata": {"name": "one", "namespace": on.mark},
         "spec": {"text": "hello"},
     }
+    said = on.install(on.release(thing, crd(group, "Thing")), dry_run=True)
+    assert ObjectId.of(thing) in said.plan.unchecked
     done = on.install(on.release(thing, crd(group, "Thing")))
-    assert ObjectId.of(thing) in done.plan.unchecked
+    assert ObjectId.of(thing) in done.plan.created
     on.cluster.forget()
     found = on.get(ObjectId.of(thing))
     assert found is not None
@@ -217,12 +216,59 @@ def test_parameters_are_set_recorded_and_checked_again(on: Field) -> None:
         on.install(release, moed="loud")
 
 
+def test_an_upgrade_tells_which_parameters_fall_back(
+    on: Field, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = ParameterTarget("Deployment", "web", "/spec/replicas", None)
+    parameter = Parameter(
+        name="replicas", type="integer", default=2, description="How many", targets=(place,)
+    )
+    release = on.release(deployment(on.mark, "web", 2))
+    release.parameters = (parameter,)
+    on.install(release, replicas="3")
+    upgrade = replace(release, version="1.1.0")
+    file = upgrade.write(on.folder / "upgrade.tar")
+    arguments = ["install", str(file), "--target", TARGET, "--registry", on.site().registry]
+    arguments += ["--kubeconfig", str(on.kubeconfig), "--release-namespace", on.home]
+    assert run([*arguments, "--allow-unsigned", "--dry-run"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[1:3] == [
+        "release      1.0.0 -> 1.1.0",
+        "parameter    replicas: 3 -> 2 (default)",
+    ]
+    assert said[said.index(f"~ Deployment {on.mark}/web") + 1] == "    /spec/replicas: 3 -> 2"
+    assert run([*arguments, "--allow-unsigned", "--json"]) == 0
+    done = json.loads(capsys.readouterr().out)
+    assert done["release"]["parameters"] == [
+        {"name": "replicas", "before": 3, "after": 2, "default": True}
+    ]
+    web = done["plan"]["changed"][0]
+    assert web["differences"] == [{"pointer": "/spec/replicas", "before": 3, "after": 2}]
+    assert on.install(upgrade).release.change == "again"
+
+
+def test_what_nobody_of_ours_made_is_adopted_once(on: Field) -> None:
+    on.write("kubectl", namespace(on.mark))
+    on.write("kubectl", on.settings("found", key="theirs"))
+    release = on.release(on.settings("found", key="theirs", more="ours"))
+    done = on.install(release)
+    space = ObjectId("v1", "Namespace", None, on.mark)
+    assert done.plan.adopted == (space, on.id("found"))
+    found = done.plan.differences[on.id("found")]
+    assert [(each.pointer, each.before, each.after) for each in found] == [
+        ("/data/more", None, "ours")
+    ]
+    again = on.install(release)
+    assert again.plan.empty
+    assert Owned(on.id("found"), False) in on.record().inventory
+
+
 def test_a_record_may_live_in_a_namespace_of_the_bundle(on: Field) -> None:
     release, site = on.release(on.settings("one")), replace(on.site(), release_namespace=on.mark)
     with release.opened(on.folder) as bundle:
         first = install(bundle, site, SILENT)
         again = install(bundle, site, SILENT)
-    assert first.plan.created == (ObjectId("v1", "Namespace", None, on.mark),)
+    assert first.plan.created[0] == ObjectId("v1", "Namespace", None, on.mark)
     assert on.get(record_id(release.name, on.mark)) is not None
     assert again.plan.empty
 
@@ -237,10 +283,16 @@ def test_the_command_shows_the_plan_and_then_does_it(
     assert run([*arguments, "--dry-run"]) == 0
     said = capsys.readouterr().out.splitlines()
     assert f"+ Namespace {on.mark}" in said
-    assert said[-1] == f"would be installed    app-{on.mark} 1.0.0, target dev"
+    later = "(can't be checked yet: its namespace or kind comes with the install itself)"
+    assert f"? ConfigMap {on.mark}/one  {later}" in said
+    assert "plan         2 created, 2 not checked yet" in said
+    assert "release      1.0.0 (new)" in said
+    assert said[-1] == f"dry run      app-{on.mark} 1.0.0, target dev: nothing was installed"
     assert run(arguments) == 0
     done = capsys.readouterr().out.splitlines()
-    assert done[:-1] == said[:-1]
+    assert f"+ ConfigMap {on.mark}/one" in done
+    assert "plan         4 created" in done
+    assert done[-1] == f"installed    app-{on.mark} 1.0.0, target dev"
     assert run([*arguments, "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
     assert (again["status"], again["plan"]["created"], again["push"]["blobs"]) == (

@@ -38,7 +38,7 @@ def test_somebody_else_s_field_is_not_overwritten(on: Field) -> None:
         ClusterError, match=r"ConfigMap .*/one: .*\.data\.key.*kubectl-edit"
     ) as caught:
         on.install(changed)
-    assert "nothing was overwritten" in str(caught.value.hint)
+    assert "give these fields the bundle's values on the cluster" in str(caught.value.hint)
     found = on.get(on.id("one"))
     assert found is not None
     assert found["data"] == {"key": "theirs"}
@@ -47,8 +47,11 @@ def test_somebody_else_s_field_is_not_overwritten(on: Field) -> None:
 
 def test_an_older_version_is_refused(on: Field) -> None:
     on.install(on.release(on.settings("one", key="new"), version="1.10.0"))
-    with pytest.raises(ClusterError, match=r"1\.10\.0 is installed, and this bundle is the older"):
+    with pytest.raises(
+        ClusterError, match=r"1\.10\.0 is installed, and this bundle is the older"
+    ) as caught:
         on.install(on.release(on.settings("one", key="old"), version="1.9.0"))
+    assert "as a version above 1.10.0" in str(caught.value.hint)
     found = on.get(on.id("one"))
     assert found is not None
     assert found["data"] == {"key": "new"}
@@ -56,8 +59,63 @@ def test_an_older_version_is_refused(on: Field) -> None:
 
 def test_an_object_of_another_release_is_refused(on: Field) -> None:
     on.install(on.release(on.settings("one")))
-    with pytest.raises(ClusterError, match=f"belongs to the release app-{on.mark} 1.0.0"):
+    with pytest.raises(
+        ClusterError, match=f"app-{on.mark} 1.0.0, and rival-{on.mark} 1.0.0 has it"
+    ):
         on.install(on.release(name="rival"))
+
+
+@pytest.mark.parametrize("version", ["1.0.0", "1.1.0"])
+def test_another_release_namespace_takes_nothing_over(on: Field, version: str) -> None:
+    release = on.release(on.settings("one", key="new"), version="1.1.0")
+    on.install(release)
+    before, stored = on.versions(on.id("one")), listing(on.registry)
+    other = replace(on.site(), release_namespace=f"{on.mark}-rival")
+    rival = on.release(on.settings("one", key="old"), version=version)
+    with rival.opened(on.folder) as bundle, pytest.raises(ClusterError) as caught:
+        install(bundle, replace(other, registry=f"{on.registry.host}/{on.mark}-2"), SILENT)
+    assert caught.value.message == (
+        f"Namespace {on.mark}: belongs to the release app-{on.mark} 1.1.0, whose record is in "
+        f"the namespace {on.home}"
+    )
+    assert f"--release-namespace {on.home}" in str(caught.value.hint)
+    assert (on.versions(on.id("one")), listing(on.registry)) == (before, stored)
+    assert on.get(ObjectId("v1", "Namespace", None, f"{on.mark}-rival")) is None
+
+
+def test_fields_of_another_release_are_refused_by_the_server_itself(on: Field) -> None:
+    release = on.release(on.settings("one", key="new"), version="1.1.0")
+    on.install(release)
+    record = record_id(release.name, on.home)
+    secret = on.get(record)
+    assert secret is not None
+    on.cluster.delete(record, secret["metadata"]["uid"])
+    before = on.versions(on.id("one"))
+    other = replace(on.site(), release_namespace=f"{on.mark}-rival")
+    rival = on.release(on.settings("one", key="old"))
+    manager = f"airbundle:{on.home}/app-{on.mark}"
+    with (
+        rival.opened(on.folder) as bundle,
+        pytest.raises(ClusterError, match=f'data.key: conflict with "{manager}"'),
+    ):
+        install(bundle, other, SILENT, dry_run=True)
+    assert on.versions(on.id("one")) == before
+
+
+def test_what_the_server_stops_half_way_says_how_far_it_came(on: Field) -> None:
+    broken = on.settings("two") | {"data": {"not a key": "x"}}
+    release = on.release(on.settings("one"), broken)
+    with pytest.raises(ClusterError, match="422 Invalid") as caught:
+        on.install(release)
+    assert caught.value.message.endswith(
+        f"; stopped half way, applied before: Namespace {on.home}, Namespace {on.mark}, "
+        f"ConfigMap {on.mark}/one"
+    )
+    assert caught.value.hint == (
+        f"the release's record, {record_id(release.name, on.home)}, notes that it is being "
+        "applied; once the cause is gone, the same command again continues"
+    )
+    assert on.record().journal.startswith("applying sha256:")
 
 
 def test_a_version_with_other_content_is_refused_before_anything_is_done(on: Field) -> None:

@@ -16,7 +16,6 @@ from bundler.core.digest import Digest
 from bundler.core.errors import (
     BundlerError,
     DocumentError,
-    IntegrityError,
     PolicyError,
     SourceError,
     ToolError,
@@ -109,8 +108,8 @@ def test_what_changed_is_told(project: Project) -> None:
     project.write("weights/extra.txt", "more")
     project.edit("bundle.yaml", '"1.4.0"', '"1.5.0"')
     changes = lock(project).changes
-    assert "version: locked 1.4.0, found 1.5.0" in changes
-    assert "model mini extra.txt: found, but not locked" in changes
+    assert "version: changed from 1.4.0 to 1.5.0" in changes
+    assert "model mini extra.txt: new" in changes
     assert [change.partition(":")[0] for change in changes] == [
         "model mini extra.txt", "spec", "version",
     ]  # fmt: skip
@@ -231,7 +230,7 @@ REFUSED: dict[str, tuple[Edit, type[BundlerError], str]] = {
     ),
     "an overlay that is not there": (
         lambda project: shutil.rmtree(project.folder / "overlays" / "dev"),
-        DocumentError, "overlays/dev: expected one of kustomization.yaml",
+        DocumentError, r"yaml:12:38: spec.manifests.overlays\[0\]: overlays/dev: expected a folder",
     ),
     "a resource outside": (
         edit("overlays/dev/kustomization.yaml", "../../base", "../../../elsewhere"),
@@ -307,11 +306,57 @@ def test_without_kustomize_nothing_is_locked(
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"\xff", b'{"formatVersion": 2}'])
-def test_a_lock_that_is_none_is_refused(project: Project, data: bytes) -> None:
+def test_a_lock_that_is_none_is_replaced(project: Project, data: bytes) -> None:
     project.lock.write_bytes(data)
-    with pytest.raises(IntegrityError, match=r"bundle\.lock: "):
+    assert lock(project).changes == ("the lock before was no lock",)
+    assert read(project).name == "movie-search"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        (
+            "source: weights",
+            "source: none",
+            r"bundle.yaml:7:28: spec.models\[0\].source \(mini\): ",
+        ),
+        ("source: data", "source: none", r"bundle.yaml:9:28: spec.files\[0\].source \(data\): "),
+        (
+            "oci:image",
+            "oci:none",
+            r"spec.images\[0\].source \(registry.corp:5000/team/server:1.0\): ",
+        ),
+        ("base: base", "base: none", r"bundle.yaml:12:21: spec.manifests.base: "),
+        ("default.yaml", "none.yaml", r"bundle.yaml:20:11: spec.policy: "),
+    ],
+)
+def test_an_input_that_is_not_there_is_named_by_its_place(
+    project: Project, old: str, new: str, place: str
+) -> None:
+    project.edit("bundle.yaml", old, new)
+    with pytest.raises(SourceError, match=place):
         lock(project)
-    assert project.lock.read_bytes() == data
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("oci:image", "docker://x", r"spec.images\[0\].source .*: docker: is not read"),
+        ("oci:image", "image", r"spec.images\[0\].source .*: a bare path is not read"),
+        (
+            "source: weights",
+            "source: 'hf:a/b'",
+            r"spec.models\[0\].source .*: the scheme hf: is not",
+        ),
+    ],
+)
+def test_what_is_wrong_as_it_is_written_is_said_before_anything_is_looked_up(
+    project: Project, old: str, new: str, problem: str
+) -> None:
+    project.edit("bundle.yaml", old, new)
+    shutil.rmtree(project.folder / "base")
+    with pytest.raises(SourceError, match=problem):
+        lock(project)
 
 
 @pytest.mark.parametrize("dangling", [False, True])

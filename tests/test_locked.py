@@ -169,4 +169,16 @@ def test_a_lock_that_is_none_is_refused(project: Project, tmp_path: Path, data: 
     project.lock.write_bytes(data)
     with pytest.raises(BundlerError, match=r"bundle\.lock: ") as refused:
         project.build(tmp_path / "bundle.tar")
-    assert refused.value.exit_code == IntegrityError.exit_code
+    assert refused.value.exit_code == UsageError.exit_code
+    assert refused.value.hint == "run `airbundle lock` to write it anew"
+
+
+def test_one_of_two_equal_files_that_changed_is_named(project: Project) -> None:
+    """The packer reads one of two files with one digest; the other must not change unseen."""
+    weights = project.folder / "weights"
+    for name in ("a.json", "b.json"):
+        (weights / name).write_bytes(b'{"v": 1}\n')
+    locking.lock(project.spec, SILENT)
+    (weights / "a.json").write_bytes(b'{"v": 2}\n')
+    with pytest.raises(UsageError, match=r"model mini a\.json"):
+        project.build(project.folder / "x.tar", locked=True)

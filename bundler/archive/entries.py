@@ -79,6 +79,7 @@ def take_stock(walk: Walk) -> Inventory:
     if order != sorted(set(order)):
         raise IntegrityError("index.json: entries are out of order, or a name stands twice")
     config, layers = _bundle(walk, entries[0])
+    _bounded(layers["lock.json"], fmt.MAX_LOCK, "lock.json")
     contents = lock.parse_contents(layers["lock.json"], "lock.json")
     return Inventory(entries, config, layers, _agree(walk, entries, contents))
 
@@ -116,7 +117,9 @@ def _check_image(entry: Entry) -> None:
 def _bundle(walk: Walk, entry: Entry) -> tuple[dict[str, Any], dict[str, bytes]]:
     node = _artifact(walk, entry, fmt.BUNDLE, fmt.BUNDLE_CONFIG)
     assert node.config is not None  # a manifest has one, or it would not have been parsed
-    config = strictjson.parse(walk.metadata[node.config.descriptor.digest], "bundle config")
+    data = walk.metadata[node.config.descriptor.digest]
+    _bounded(data, fmt.MAX_CONFIG, "bundle config")
+    config = strictjson.parse(data, "bundle config")
     if not isinstance(config, dict) or config.keys() != _CONFIG_MEMBERS.keys():
         raise IntegrityError(f"bundle config: expected exactly {', '.join(_CONFIG_MEMBERS)}")
     for key, kind in _CONFIG_MEMBERS.items():
@@ -133,6 +136,12 @@ def _bundle(walk: Walk, entry: Entry) -> tuple[dict[str, Any], dict[str, bytes]]
     _all(config["imageMap"], dict, "imageMap")
     _all(config["tools"].values(), str, "tools")
     return config, _titled(walk, node)
+
+
+def _bounded(data: bytes, most: int, what: str) -> None:
+    """Before it is parsed: values take many times the room of their text."""
+    if len(data) > most:
+        raise IntegrityError(f"{what}: expected at most {most:,} bytes, found {len(data):,}")
 
 
 def _all(items: Any, kind: type, key: str) -> None:

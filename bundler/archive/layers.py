@@ -6,7 +6,7 @@ every byte of its framing from the lock.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -27,15 +27,18 @@ class Layer:
     files: tuple[LockedFile, ...]
     small: bool = False
 
-    @cached_property
-    def placed(self) -> tuple[Placed, ...]:
-        """Each file at its place, counted from the layer's first byte."""
-        return tuple(place_all((Member(self.folder + f.path, f.size) for f in self.files), 0))
-
     @property
+    def placed(self) -> Iterator[Placed]:
+        """Each file at its place, counted from the layer's first byte; made anew, none is kept."""
+        return place_all((Member(self.folder + f.path, f.size) for f in self.files), 0)
+
+    @cached_property
     def size(self) -> int:
         """The layer's size in bytes, the end of the tar included."""
-        return (self.placed[-1].end if self.placed else 0) + len(END)
+        end = 0
+        for placed in self.placed:
+            end = placed.end
+        return end + len(END)
 
     @property
     def key(self) -> Digest:

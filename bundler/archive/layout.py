@@ -33,11 +33,12 @@ class LayoutDestination:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._blobs = folder / "blobs" / "sha256"
+        self._believed: set[Digest] = set()
         if folder.exists():
             self._check_folder()
 
     def has_blob(self, repository: str, blob: Descriptor) -> bool:
-        """Whether the file is there, with its size; IntegrityError when it has another size."""
+        """Whether the file is there; IntegrityError when it has another size or other bytes."""
         check_repository(repository)
         try:
             size = self._place(blob.digest).stat().st_size
@@ -48,6 +49,7 @@ class LayoutDestination:
                 f"{self._place(blob.digest)}: expected {blob.size} bytes, found {size}",
                 "this layout was damaged; remove that file and push again",
             )
+        self._believe(blob.digest)
         return True
 
     def mount_blob(self, repository: str, blob: Descriptor, source: str) -> bool:
@@ -64,21 +66,26 @@ class LayoutDestination:
             try:
                 _copy(partial, blob, chunks)
                 partial.rename(self._place(blob.digest))
+                self._believed.add(blob.digest)
             finally:
                 partial.unlink(missing_ok=True)
             _sync_folder(self._blobs)
 
     def has_manifest(self, repository: str, digest: Digest) -> bool:
-        """Whether its file is there."""
+        """Whether its file is there; IntegrityError when it holds other bytes."""
         check_repository(repository)
-        return self._place(digest).is_file()
+        if not self._place(digest).is_file():
+            return False
+        self._believe(digest)
+        return True
 
     def tagged(self, repository: str, tag: str) -> Digest | None:
-        """What the entry ``repository:tag`` of `index.json` points to."""
+        """What the entry ``repository:tag`` of `index.json` points to, if that is there."""
         name = f"{check_repository(repository)}:{check_tag(tag)}"
         for entry in self._entries():
             if _name(entry) == name:
-                return Digest.parse(entry["digest"])
+                digest = Digest.parse(entry["digest"])
+                return digest if self.has_manifest(repository, digest) else None
         return None
 
     def put_manifest(
@@ -96,6 +103,19 @@ class LayoutDestination:
 
     def close(self) -> None:
         """Nothing is kept open."""
+
+    def _believe(self, digest: Digest) -> None:
+        """IntegrityError unless the file is what its name says; each is read once a run."""
+        if digest in self._believed:
+            return
+        with self._place(digest).open("rb") as file:
+            found = Digest(hashlib.file_digest(file, "sha256").hexdigest())
+        if found != digest:
+            raise IntegrityError(
+                f"{self._place(digest)}: expected {digest}, found {found}",
+                "this layout was damaged; remove that file and push again",
+            )
+        self._believed.add(digest)
 
     def _place(self, digest: Digest) -> Path:
         return self._blobs / digest.hex

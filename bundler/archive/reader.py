@@ -41,7 +41,13 @@ def blob_member(descriptor: Descriptor) -> Member:
 
 def read_slot(source: BundleFile) -> bytes:
     """The 65,536 bytes of the signature's slot, once its framing was compared."""
-    source.expect(0, _SLOT.framing, f"{fmt.SLOT_NAME} (header)")
+    name = fmt.SLOT_NAME.encode()
+    if source.read_at(0, min(source.size, len(name))) != name:
+        raise IntegrityError(
+            f"{source.path}: is no airbundle bundle: expected {fmt.SLOT_NAME} (header) first",
+            "name the file that `airbundle build` wrote; unpack it first if it is a .gz",
+        )
+    source.expect(0, _SLOT.framing, f"{source.path}: {fmt.SLOT_NAME} (header)")
     return source.read_at(_SLOT.offset, fmt.SLOT_SIZE)
 
 

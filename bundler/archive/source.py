@@ -28,12 +28,13 @@ class BundleFile:
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Exactly `size` bytes from `offset` on; IntegrityError when the file ends before."""
-        pieces = []
+        pieces, end = [], offset + size
         while size > 0:
             piece = os.pread(self._fd, min(size, CHUNK), offset)
             if not piece:
                 raise IntegrityError(
-                    f"{self.path.name}: ends at byte {offset}, {size} bytes too early",
+                    f"{self.path.name}: ends too early: has {os.fstat(self._fd).st_size} bytes, "
+                    f"expected at least {end}",
                     "the file was cut off; copy it again and compare its size",
                 )
             pieces.append(piece)

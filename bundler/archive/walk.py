@@ -6,6 +6,7 @@ Indexes and manifests are parsed here and nowhere else, under the rules of docs/
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,7 @@ _KNOWN = frozenset(
     " digest size urls data platform".split()
 )
 _FOLDED = {strictjson.fold(name): name for name in _KNOWN}
+_ENTRY_NAME = re.compile(r"[A-Za-z0-9._/@:-]{1,512}")
 _MANIFESTS = fmt.INDEX_TYPES | fmt.MANIFEST_TYPES
 
 
@@ -43,6 +45,23 @@ class Node:
     artifact_type: str | None = None
 
 
+@dataclass(frozen=True)
+class Place:
+    """What a blob belongs to: an entry's manifest, perhaps as its layer by title or number.
+
+    Put into words only when somebody asks: a hostile index can name many blobs at length.
+    """
+
+    owner: str
+    layer: str | int | None = None
+
+    def __str__(self) -> str:
+        if self.layer is None:
+            return self.owner
+        shown = str(self.layer)[:100]
+        return f"{self.owner}: layer {shown if shown.isprintable() else repr(shown)}"
+
+
 @dataclass
 class Walk:
     """What an index reaches, in the order of the file.
@@ -55,7 +74,7 @@ class Walk:
     metadata: dict[Digest, bytes] = field(default_factory=dict)
     nodes: dict[Digest, Node] = field(default_factory=dict)
     blobs: dict[Digest, Descriptor] = field(default_factory=dict)
-    owners: dict[Digest, str] = field(default_factory=dict)
+    owners: dict[Digest, Place] = field(default_factory=dict)
 
 
 def walk(index: bytes, fetch: Callable[[Descriptor, str], bytes]) -> Walk:
@@ -80,6 +99,11 @@ class _Walker:
     def run(self) -> None:
         for position, entry in enumerate(self.found.entries):
             name = entry.annotations.get(fmt.REF_NAME, str(entry.descriptor.digest))
+            if not _ENTRY_NAME.fullmatch(name):
+                raise IntegrityError(
+                    f"{fmt.INDEX_NAME}: expected an entry's name of at most 512 letters, digits "
+                    f"and . _ - / @ :, found {name[:80]!r}"
+                )
             self.visit(entry, name, 1, is_bundle=position == 0)
         known = self.found.metadata
         self.found.blobs = {d: b for d, b in self.layers.items() if d not in known}
@@ -92,7 +116,7 @@ class _Walker:
                 f"{owner}: expected the media type of an index or manifest, "
                 f"found {descriptor.media_type[:100]!r}"
             )
-        self.name(descriptor, owner)
+        self.name(descriptor, Place(owner))
         if descriptor.digest in self.found.metadata:
             return
         if descriptor.size > fmt.MAX_MANIFEST:
@@ -101,7 +125,7 @@ class _Walker:
             )
         if descriptor.media_type in fmt.INDEX_TYPES and depth > fmt.MAX_NESTING:
             raise IntegrityError(f"{owner}: indexes are nested deeper than {fmt.MAX_NESTING}")
-        node = parse_node(self.take(descriptor, owner), descriptor.media_type, owner)
+        node = parse_node(self.take(descriptor, Place(owner)), descriptor.media_type, owner)
         self.found.nodes[descriptor.digest] = node
         for child in node.manifests:
             self.visit(child, f"{owner}: manifest {child.descriptor.digest}", depth + 1)
@@ -109,17 +133,17 @@ class _Walker:
             self.leaves(node, node.config, owner, is_bundle)
 
     def leaves(self, node: Node, config: Reference, owner: str, is_bundle: bool) -> None:
-        self.name(config.descriptor, owner)
-        self.take(config.descriptor, f"{owner}: config")
+        self.name(config.descriptor, Place(owner))
+        self.take(config.descriptor, Place(f"{owner}: config"))
         for number, layer in enumerate(node.layers):
-            label = f"{owner}: layer {layer.annotations.get(fmt.TITLE, number)}"
-            self.name(layer.descriptor, label)
+            place = Place(owner, layer.annotations.get(fmt.TITLE, number))
+            self.name(layer.descriptor, place)
             if is_bundle:
-                self.take(layer.descriptor, label)
+                self.take(layer.descriptor, place)
             else:
                 self.layers.setdefault(layer.descriptor.digest, layer.descriptor)
 
-    def name(self, descriptor: Descriptor, owner: str) -> None:
+    def name(self, descriptor: Descriptor, owner: Place) -> None:
         """One digest has one size, and an index or manifest is nothing else besides."""
         self.found.owners.setdefault(descriptor.digest, owner)
         first = self.named.setdefault(descriptor.digest, descriptor)
@@ -132,7 +156,7 @@ class _Walker:
             both = " and ".join(repr(kind[:100]) for kind in sorted(media_types))
             raise IntegrityError(f"{owner}: {descriptor.digest} is named both {both}")
 
-    def take(self, descriptor: Descriptor, owner: str) -> bytes:
+    def take(self, descriptor: Descriptor, owner: Place) -> bytes:
         """A metadata blob, placed when it is first met."""
         known = self.found.metadata.get(descriptor.digest)
         if known is not None:
@@ -140,13 +164,17 @@ class _Walker:
         self.total += descriptor.size
         if self.total > fmt.MAX_METADATA:
             raise IntegrityError(f"{owner}: manifests, configs and bundle layers exceed 64 MiB")
-        data = self.fetch(descriptor, owner)
+        data = self.fetch(descriptor, str(owner))
         self.found.metadata[descriptor.digest] = data
         return data
 
 
 def parse_index(data: bytes) -> Node:
     """The root index, whose media type must stand in it."""
+    if len(data) > fmt.MAX_INDEX:
+        raise IntegrityError(
+            f"{fmt.INDEX_NAME}: expected at most 16 MiB, found {len(data):,} bytes"
+        )
     value = strictjson.parse(data, fmt.INDEX_NAME)
     if not isinstance(value, dict) or value.get("mediaType") != fmt.OCI_INDEX:
         raise IntegrityError(f"{fmt.INDEX_NAME}: expected mediaType {fmt.OCI_INDEX!r}")

@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 from bundler.archive import format as fmt
 from bundler.archive.assembly import Assembly, Draft, assemble, layers_of
+from bundler.archive.entries import take_stock
 from bundler.archive.framing import END, Member, Placed, place, place_plain
 from bundler.archive.layers import Layer
 from bundler.archive.newfile import FileRange, NewFile, new_file
@@ -97,6 +98,7 @@ def write_bundle(
     layers = layers_of(draft.lock)
     digests = {key: key for key in layers}
     final = _lay(assemble(draft, digests))
+    take_stock(final.walk)  # what our own reader refuses is not written
     _check_space(path, final.size)
     with new_file(path) as file:
         laid = None
@@ -164,9 +166,9 @@ def _stream(
         offset, owner = laid.blobs[blob.digest].offset, laid.walk.owners[blob.digest]
         target = _Target(file, offset, progress)
         if blob.digest in layers:
-            return blob.digest, _pack_layer(target, layers[blob.digest], origins, owner)
+            return blob.digest, _pack_layer(target, layers[blob.digest], origins, str(owner))
         with origins.blobs[blob.digest]() as source:
-            target.copy(source, blob.size, blob.digest, owner)
+            target.copy(source, blob.size, blob.digest, str(owner))
         return blob.digest, blob.digest
 
     with ThreadPoolExecutor(_WRITERS) as writers:

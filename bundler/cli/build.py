@@ -10,7 +10,6 @@ import click
 from bundler import build
 from bundler.cli import options, output, progress
 from bundler.core.errors import TrustError
-from bundler.core.findings import Finding
 
 
 @click.command(short_help="Lock if needed, check, pack and sign.")
@@ -58,11 +57,6 @@ def _text(built: build.Built) -> str:
     ]
     if built.lock_written:
         lines.append("lock      bundle.lock was written: keep it beside the spec")
-    lines += [f"waived    {_finding(found)}" for found in built.waived]
-    lines += [f"warning   {_finding(found)}" for found in built.warnings]
+    lines += [f"waived    {output.finding(found)}" for found in built.waived]
+    lines += [f"warning   {output.finding(found)}" for found in built.warnings]
     return "\n".join(lines)
-
-
-def _finding(found: Finding) -> str:
-    reason = f" [{found.waiver.reason}, {found.waiver.owner}]" if found.waiver else ""
-    return f"{found.rule}: {found.subject}: {found.message}{reason}"

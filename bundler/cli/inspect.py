@@ -56,6 +56,19 @@ def _lines(inspected: inspect.Inspected) -> Iterator[str]:
         yield f"  {parameter.name} ({parameter.type}, default {parameter.default!r}): " + (
             parameter.description
         )
+        yield from (f"    {line}" for line in _limits(parameter))
+    if inspected.allowed_hosts:
+        yield "allowed hosts"
+    yield from (f"  {host}" for host in inspected.allowed_hosts)
     if inspected.waivers:
         yield "waived"
     yield from (f"  {waiver}" for waiver in inspected.waivers)
+
+
+def _limits(parameter: inspect.ParameterInside) -> Iterator[str]:
+    """What a parameter may be, and what it changes."""
+    if parameter.values:
+        yield f"one of {', '.join(parameter.values)}"
+    if parameter.pattern is not None:
+        yield f"matches {parameter.pattern}"
+    yield from (f"sets {target}" for target in parameter.targets)

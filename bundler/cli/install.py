@@ -9,29 +9,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bundler.cli import options, output, progress
+from bundler.cli.lines import line, sent_line, status_line
 from bundler.cli.opened import opened
+from bundler.cli.plan import plan_lines, release_lines
 from bundler.cluster.release import DEFAULT_NAMESPACE
 from bundler.core.errors import UsageError
 from bundler.core.findings import Finding
-from bundler.core.plan import Plan
 from bundler.install import Exported, Installed, Site, export_bundle, install
 
 if TYPE_CHECKING:
     from bundler.sign.trust import Trust
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_MARKS = {
-    "created": "+",
-    "unchecked": "+",
-    "changed": "~",
-    "removed": "-",
-    "kept": "!",
-    "unchanged": "=",
-}
-_REMARKS = {
-    "unchecked": "  (not checked by the server: it comes with its namespace or kind)",
-    "kept": "  (no longer part of it, left in place: what others keep there would go too)",
-}
 
 
 @click.command(short_help="Plan, push, apply and record a bundle.")
@@ -77,32 +66,30 @@ def command(
             result = install(bundle, site, watched, dry_run=dry_run)
         else:
             result = export_bundle(bundle, site, folder, registry_name, watched, dry_run=dry_run)
+    if isinstance(result, Exported) and result.registry is None:
+        output.note(
+            f"note: images are named by a placeholder host, so what is in {folder} can't run: "
+            "--registry-name HOST[/PREFIX] says where they will be pulled from"
+        )
     output.emit(result, lambda: "\n".join(_text(result)), as_json)
 
 
 def _text(result: Installed | Exported) -> Iterator[str]:
-    yield result.status
+    yield status_line(result.status, result.signers)
     for finding in result.waived:
-        yield f"waived       {finding.rule}: {finding.subject}: {_waiver(finding)}"
+        yield line("waived", f"{finding.rule}: {finding.subject}: {_waiver(finding)}")
     for finding in result.warnings:
-        yield f"warning      {finding.rule}: {finding.subject}: {finding.message}"
+        yield line("warning", f"{finding.rule}: {finding.subject}: {finding.message}")
     if isinstance(result, Installed):
-        yield from _plan(result.plan)
+        yield from release_lines(result.release)
+        yield from plan_lines(result.plan)
         done = "installed"
     else:
         yield from (f"+ {result.folder / name}" for name in result.files)
         done = "exported"
-    yield f"push         {result.push.summary()}"
-    done = f"would be {done}" if result.dry_run else done
-    yield f"{done}    {result.name} {result.version}, target {result.target}"
-
-
-def _plan(plan: Plan) -> Iterator[str]:
-    for name, mark in _MARKS.items():
-        for each in getattr(plan, name):
-            yield f"{mark} {each}{_REMARKS.get(name, '')}"
-    counts = ", ".join(f"{len(getattr(plan, name))} {name}" for name in _MARKS)
-    yield f"plan         {counts}"
+    yield sent_line("push", result.push)
+    what = f"{result.name} {result.version}, target {result.target}"
+    yield line("dry run", f"{what}: nothing was {done}") if result.dry_run else line(done, what)
 
 
 def _waiver(finding: Finding) -> str:

@@ -27,6 +27,7 @@ def command(key: Path, algorithm: str, no_passphrase: bool, as_json: bool) -> No
 
     The passphrase is asked for, or read from AIRBUNDLE_KEY_PASSPHRASE.
     """
+    keygen.check_name(key)
     keygen.check_absent(key)
     passphrase = None if no_passphrase else options.passphrase(str(key), new=True)
     pair = keygen.keygen(key, Algorithm(algorithm), passphrase)

@@ -34,4 +34,5 @@ def _text(locked: lock.Locked) -> str:
         f"files     {locked.files}",
         f"targets   {', '.join(locked.targets)}",
     ]
-    return "\n".join([*lines, *(f"changed   {change}" for change in locked.changes)])
+    lines += [f"change    {change}" for change in locked.changes]
+    return "\n".join([*lines, *(f"warning   {output.finding(each)}" for each in locked.warnings)])

@@ -7,14 +7,17 @@ own module is imported only when that command runs. A module listed there has on
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import click
 
+from bundler import __version__
 from bundler.cli import output
 from bundler.core.errors import BundlerError, UsageError
 
@@ -35,6 +38,12 @@ COMMANDS = {
     "schema": ("bundler.cli.schema", "Print the JSON Schema of a kind of document."),
 }
 
+# What to do where somebody gave an option twice and meant it.
+_INSTEAD = {
+    ("build", "--key"): "build with one key, and add the other with `airbundle sign`",
+    ("verify", "--key"): "name several keys in a trust policy, and give that with --trust",
+}
+
 _INTERRUPTED = 130
 _READER_GONE = 141  # 128 + SIGPIPE, what a shell shows for a program whose reader has left
 
@@ -52,7 +61,23 @@ class _LazyGroup(click.Group):
         if name is None or stub is None:
             return name, stub, rest
         command: click.Command = import_module(COMMANDS[name][0]).command
+        _refuse_repeated(ctx, name, command, rest)
         return name, command, rest
+
+
+def _refuse_repeated(
+    parent: click.Context, name: str, command: click.Command, arguments: Sequence[str]
+) -> None:
+    """UsageError for an option that is given again: click would drop all but the last."""
+    context = click.Context(command, parent=parent, info_name=name)
+    given = Counter(command.make_parser(context).parse_args(list(arguments))[2])
+    for option, count in given.items():
+        if isinstance(option, click.Option) and count > 1 and not option.multiple:
+            flag = max(option.opts, key=len)
+            raise UsageError(
+                f"{flag}: expected once, found {count} times",
+                _INSTEAD.get((name, flag), f"give {flag} once"),
+            )
 
 
 cli = _LazyGroup(
@@ -60,6 +85,7 @@ cli = _LazyGroup(
     commands={name: click.Command(name, short_help=text) for name, (_, text) in COMMANDS.items()},
     help="Models, images and manifests in one signed file, for places connected to nothing.",
 )
+click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")(cli)
 
 
 def main() -> NoReturn:
@@ -72,6 +98,21 @@ def run(arguments: Sequence[str]) -> int:
 
     What is neither a BundlerError nor the user's doing is a bug and goes through.
     """
+    try:
+        return _run(arguments)
+    except BrokenPipeError:
+        _forget(sys.stdout, sys.stderr)
+        return _READER_GONE
+    except OSError as error:
+        # Whoever writes a file says which; only the streams and temporary copies have no name.
+        if error.errno != errno.ENOSPC or error.filename is not None:
+            raise
+        _forget(sys.stdout)
+        output.note("error: no space left where standard output, or a temporary copy, goes")
+        return UsageError.exit_code
+
+
+def _run(arguments: Sequence[str]) -> int:
     as_json = output.wants_json(arguments)
     try:
         return _invoke(arguments)
@@ -85,9 +126,6 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("error: interrupted", err=True)
         return _INTERRUPTED
-    except BrokenPipeError:
-        _forget_streams()
-        return _READER_GONE
 
 
 def _invoke(arguments: Sequence[str]) -> int:
@@ -116,9 +154,9 @@ def _usage_error(error: click.ClickException) -> UsageError:
     return UsageError(message[:1].lower() + message[1:], hint)
 
 
-def _forget_streams() -> None:
+def _forget(*streams: TextIO) -> None:
     """Send what is still buffered nowhere, so that Python's own last flush stays quiet."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
+    for stream in streams:
         os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

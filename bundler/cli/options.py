@@ -136,8 +136,15 @@ def private_key(path: Path) -> PrivateKey:
     """The private key in `path`, after asking for its passphrase where it has one."""
     from bundler.sign.keys import PrivateKey, is_encrypted
 
-    phrase = passphrase(str(path), new=False) if is_encrypted(path) else None
-    return PrivateKey.load(path, phrase)
+    if not is_encrypted(path):
+        return PrivateKey.load(path, None)
+    phrase = passphrase(str(path), new=False)
+    try:
+        return PrivateKey.load(path, phrase)
+    except UsageError as error:
+        if PASSPHRASE_VARIABLE not in os.environ:
+            raise
+        raise UsageError(error.message, f"{PASSPHRASE_VARIABLE} is what was tried") from error
 
 
 def passphrase(key: str, *, new: bool) -> bytes:

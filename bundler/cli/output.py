@@ -28,12 +28,15 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bundler.core.digest import Digest
-from bundler.core.errors import BundlerError, DocumentError
+from bundler.core.errors import BundlerError, DocumentError, PolicyError
+
+if TYPE_CHECKING:  # a help page needs no documents
+    from bundler.core.findings import Finding
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document, and nothing else, on stdout."
@@ -61,8 +64,8 @@ def note(text: str) -> None:
 def report(error: BundlerError, as_json: bool) -> int:
     """Print `error` and its hint on standard error, and as JSON on standard output; its code."""
     note(f"error: {error.message}")
-    if error.hint:
-        note(f"hint: {error.hint}")
+    for hint in (error.hint or "").splitlines():
+        note(f"hint: {hint}")
     if as_json:
         click.echo(_dump({"error": _describe(error)}))
     return error.exit_code
@@ -77,7 +80,15 @@ def _describe(error: BundlerError) -> dict[str, object]:
     }
     if isinstance(error, DocumentError):
         described |= {"where": error.where, "field": error.field, "problem": error.problem}
+    if isinstance(error, PolicyError) and error.findings:
+        described["findings"] = error.findings
     return described
+
+
+def finding(found: Finding) -> str:
+    """One finding as a line: rule, subject, message, and in brackets who waived it and why."""
+    reason = f" [{found.waiver.reason}, {found.waiver.owner}]" if found.waiver else ""
+    return f"{found.rule}: {found.subject}: {found.message}{reason}"
 
 
 def wants_json(arguments: Sequence[str]) -> bool:

@@ -59,7 +59,9 @@ class _State:
         return min(self.done / self.total, 1.0) if self.total else None
 
     def text(self) -> str:
-        """Amount, share, rate and time left, as far as they are known."""
+        """Amount, share, rate and time left, as far as they are known; not what isn't counted."""
+        if self.total is None and not self.done:
+            return ""
         amount = size_text(self.done)
         parts = [amount if self.total is None else f"{amount} of {size_text(self.total)}"]
         if self.share is not None:
@@ -142,7 +144,7 @@ class _Bar(_Lines):
         bar = ""
         if state.share is not None and width >= _NARROWEST_BAR:
             bar = f"[{'#' * int(state.share * width):.<{width}}] "
-        self._write("\r\x1b[2K" + f"{state.label} {bar}{text}"[:columns])
+        self._write("\r\x1b[2K" + f"{state.label} {bar}{text}".rstrip()[:columns])
 
     def _finish(self) -> None:
         if self._label is not None:

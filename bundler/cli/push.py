@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from bundler.cli import options, output, progress
+from bundler.cli.lines import line, sent_line, status_line
 from bundler.cli.opened import opened
 from bundler.push import Pushed, push
 
@@ -24,15 +26,13 @@ def command(file: Path, registry: str, trust: Trust | None, as_json: bool) -> No
     """Copy images and models into a registry or a layout; what is there is not sent again."""
     with opened(file, trust) as bundle, progress.shown() as watched:
         pushed = push(bundle, registry, watched)
-    output.emit(pushed, lambda: _text(pushed), as_json)
+    output.emit(pushed, lambda: "\n".join(_text(pushed)), as_json)
 
 
-def _text(pushed: Pushed) -> str:
-    sent = pushed.sent
-    return (
-        f"{pushed.status}\n"
-        f"pushed       {pushed.name} {pushed.version}, index {pushed.index}\n"
-        f"to           {pushed.destination}\n"
-        f"sent         {sent.summary()}\n"
-        f"bundle       bundles/{pushed.name}:{pushed.version}@{pushed.artifact}"
-    )
+def _text(pushed: Pushed) -> Iterator[str]:
+    yield status_line(pushed.status, pushed.signers)
+    yield line("pushed", f"{pushed.name} {pushed.version}, index {pushed.index}")
+    yield line("to", pushed.destination)
+    yield sent_line("sent", pushed.sent)
+    yield from (line(each.kind, each.reference) for each in pushed.references)
+    yield line("bundle", f"bundles/{pushed.name}:{pushed.version}@{pushed.artifact}")

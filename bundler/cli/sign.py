@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from bundler import signing
-from bundler.cli import options, output
+from bundler.cli import options, output, progress
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -23,7 +23,9 @@ def command(file: Path, key: Path, in_place: bool, as_json: bool) -> None:
     With --in-place the signature goes into FILE itself, whose own sha256 then changes; if that
     is interrupted, the next `airbundle sign` on FILE ends it.
     """
-    signed = signing.sign_bundle(file, options.private_key(key), in_place=in_place)
+    private = options.private_key(key)
+    with progress.shown() as watched:
+        signed = signing.sign_bundle(file, private, in_place=in_place, progress=watched)
     output.emit(signed, lambda: _text(signed), as_json)
 
 

@@ -66,7 +66,7 @@ def export(objects: Sequence[JsonObject], pushed: PushedBundle, folder: Path) ->
 def _write(objects: Sequence[JsonObject], pushed: PushedBundle, folder: Path) -> None:
     names = file_names(objects)[:-1]
     for name, obj in zip(names, objects, strict=True):
-        _put(folder / name, dump_all([obj]))
+        _put(folder / name, dump_all([obj]), 0o600 if obj["kind"] == "Secret" else 0o666)
     release = pushed.bundle.release
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
@@ -74,11 +74,13 @@ def _write(objects: Sequence[JsonObject], pushed: PushedBundle, folder: Path) ->
         "resources": list(names),
     }
     comment = f"# {release.name} {release.version}, index {release.index}\n"
-    _put(folder / KUSTOMIZATION, comment + dump_all([kustomization]))
+    _put(folder / KUSTOMIZATION, comment + dump_all([kustomization]), 0o666)
 
 
-def _put(path: Path, text: str) -> None:
-    with path.open("x", encoding="utf-8") as file:
+def _put(path: Path, text: str, mode: int) -> None:
+    """Write a new file with `mode`, of which the umask takes away."""
+    path.touch(mode, exist_ok=False)
+    with path.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

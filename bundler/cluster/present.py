@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bundler.cluster.client import FIELD_MANAGER, Cluster
-from bundler.cluster.release import Record, check_takeover, read_records
+from bundler.cluster.client import Cluster
+from bundler.cluster.release import (
+    Record,
+    check_owner,
+    check_takeover,
+    managers,
+    read_records,
+)
 from bundler.core.errors import ClusterError
 from bundler.core.manifests import JsonObject, ObjectId, apply_order
 from bundler.core.plan import (
@@ -39,18 +45,28 @@ class Prepared:
     """A plan and all that is needed to carry it out.
 
     `present` are the desired objects in the order of applying; `home` is the namespace of the
-    record, if it must be made; `record` is what will be written last; `before` the one that is
-    there; `uids` belong to the plan's `removed`.
+    record if that must be made, or nothing; `record` is what will be written last; `before` the
+    one that is there; `uids` belong to the plan's `removed`.
     """
 
     plan: Plan
     present: tuple[Present, ...]
-    home: JsonObject | None
+    home: tuple[Present, ...]
     record: Present
     intended: Record
     before: Record | None
     uids: Mapping[ObjectId, str]
     namespace: str
+
+    def carried_out(self, results: Mapping[Identity, JsonObject]) -> Plan:
+        """The plan after the fact: what could not be asked before is by now among `results`."""
+        made = tuple(
+            each
+            if each.dry_run is not None
+            else replace(each, dry_run=results.get(identity(ObjectId.of(each.desired))))
+            for each in (*self.home, *self.present, self.record)
+        )
+        return make_plan(made, self.before.inventory if self.before else (), self.uids)
 
 
 def prepare(cluster: Cluster, intent: Intent) -> Prepared:
@@ -62,19 +78,24 @@ def prepare(cluster: Cluster, intent: Intent) -> Prepared:
     records = read_records(cluster, namespace)
     before = check_takeover(wanted.name, Version.parse(wanted.version), ids, records)
     previous = before.inventory if before else ()
-    present = survey(cluster, objects)
+    present = survey(cluster, objects, previous)
     uids = _leftovers(cluster, dropped(previous, ids))
     kept = make_plan(present, previous, uids).kept
     record = wanted.with_inventory(inventory(present, previous, kept))
-    home = _missing_home(cluster, namespace, ids)
+    home = _home(cluster, namespace, ids)
     written = _record_present(cluster, record, namespace)
-    made = (*_home_present(cluster, home), *present, written)
-    plan = make_plan(made, previous, uids)
+    plan = make_plan((*home, *present, written), previous, uids)
     return Prepared(plan, present, home, written, record, before, uids, namespace)
 
 
-def survey(cluster: Cluster, objects: Sequence[JsonObject]) -> tuple[Present, ...]:
-    """Each of `objects` as it is and as it would become, in the same order."""
+def survey(
+    cluster: Cluster, objects: Sequence[JsonObject], previous: Collection[Owned]
+) -> tuple[Present, ...]:
+    """Each of `objects` as it is and as it would become, in the same order.
+
+    Foreign is what is there, but neither in the `previous` inventory nor ours.
+    """
+    known = {identity(each.id) for each in previous}
     brought = {defined_kind(obj) for obj in objects if is_crd(ObjectId.of(obj))}
     live = {
         identity(ObjectId.of(obj)): _live(cluster, ObjectId.of(obj), brought) for obj in objects
@@ -87,7 +108,8 @@ def survey(cluster: Cluster, objects: Sequence[JsonObject]) -> tuple[Present, ..
     absent = {each for each, found in live.items() if found is None}
     moving = {each for each, found in crds.items() if found.change != "unchanged"}
     silent = uncheckable(objects, absent, moving)
-    return tuple(_present(cluster, obj, live, crds, silent) for obj in objects)
+    found = (_present(cluster, obj, live, crds, silent) for obj in objects)
+    return tuple(replace(each, foreign=_is_foreign(cluster, each, known)) for each in found)
 
 
 def _present(
@@ -120,7 +142,15 @@ def _live(
             f"{object_id}: is being deleted since {live['metadata']['deletionTimestamp']}",
             "wait until it is gone, or find out what holds it (its finalizers)",
         )
+    if live is not None:
+        check_owner(cluster, object_id, live)
     return live
+
+
+def _is_foreign(cluster: Cluster, present: Present, known: Collection[Identity]) -> bool:
+    if present.live is None or identity(ObjectId.of(present.desired)) in known:
+        return False
+    return not _is_ours(cluster, present.live)
 
 
 def _leftovers(cluster: Cluster, gone: Sequence[Owned]) -> dict[ObjectId, str]:
@@ -132,33 +162,25 @@ def _leftovers(cluster: Cluster, gone: Sequence[Owned]) -> dict[ObjectId, str]:
     for owned in gone:
         served = owned.made and cluster.resource(owned.id) is not None
         live = cluster.get(owned.id) if served else None
-        if live is not None and _is_ours(live):
-            uids[owned.id] = live["metadata"]["uid"]
+        if live is not None and _is_ours(cluster, live):
+            uids[owned.id] = str(live["metadata"].get("uid"))
     return uids
 
 
-def _is_ours(live: JsonObject) -> bool:
-    fields = live["metadata"].get("managedFields") or []
-    return any(
-        each.get("manager") == FIELD_MANAGER and each.get("operation") == "Apply" for each in fields
-    )
+def _is_ours(cluster: Cluster, live: JsonObject) -> bool:
+    return cluster.manager in managers(live)
 
 
-def _missing_home(
-    cluster: Cluster, namespace: str, desired: Collection[ObjectId]
-) -> JsonObject | None:
+def _home(cluster: Cluster, namespace: str, desired: Collection[ObjectId]) -> tuple[Present, ...]:
     home = ObjectId("v1", "Namespace", None, namespace)
     if home in desired or cluster.get(home) is not None:
-        return None
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
-
-
-def _home_present(cluster: Cluster, home: JsonObject | None) -> tuple[Present, ...]:
-    return () if home is None else survey(cluster, (home,))
+        return ()
+    made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+    return survey(cluster, (made,), ())
 
 
 def _record_present(cluster: Cluster, record: Record, namespace: str) -> Present:
     secret = record.secret(namespace)
     if cluster.get(ObjectId("v1", "Namespace", None, namespace)) is None:
         return Present(secret, None, None)
-    return survey(cluster, (secret,))[0]
+    return survey(cluster, (secret,), ())[0]

@@ -49,13 +49,10 @@ class PushPlan:
         """How many blobs go over the line, when all sharing succeeds."""
         return sum(each.shared is None for each in self.transfers)
 
-    def summary(self) -> str:
-        """One line for a person."""
-        shared = len(self.transfers) - self.blobs
-        return (
-            f"{self.blobs} blobs ({self.size:,} bytes), {shared} shared between repositories, "
-            f"{len(self.entries)} entries"
-        )
+    @property
+    def shared(self) -> int:
+        """How many blobs a repository gets from another one of the same destination."""
+        return len(self.transfers) - self.blobs
 
     def to_json(self) -> dict[str, object]:
         """Counts and names, for scripts."""
@@ -95,6 +92,28 @@ class Artifact:
     manifest: Descriptor
     data: bytes
     blobs: tuple[tuple[Descriptor, bytes], ...]
+
+
+@dataclass(frozen=True)
+class Pullable:
+    """An image or a model, and the reference under which it can be pulled: by digest.
+
+    In a layout there is no registry before it: then it is the name in `index.json`.
+    """
+
+    kind: str
+    name: str
+    reference: str
+
+
+def pullables(bundle: AuthenticatedBundle, registry: str | None) -> tuple[Pullable, ...]:
+    """Every image and model of `bundle` as it is named in `registry` (``HOST[/PREFIX]``)."""
+    place = "" if registry is None else f"{registry}/"
+    return tuple(
+        Pullable(entry.kind, entry.name, f"{place}{entry.repository}@{entry.descriptor.digest}")
+        for entry in bundle.entries
+        if entry.kind in ("image", "model")
+    )
 
 
 def top_tag(digest: Digest) -> str:
@@ -174,7 +193,8 @@ def push_bundle(
     changed; SourceError when the destination refuses.
     """
     plan = plan_push(bundle, destination)
-    progress.phase("pushing", plan.size)
+    if plan.size:
+        progress.phase("pushing", plan.size)
     for each in plan.transfers:
         if each.shared is None or not destination.mount_blob(
             each.repository, each.blob, each.shared

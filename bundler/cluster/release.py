@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from bundler.cluster.client import Cluster
-from bundler.core.errors import ClusterError
+from bundler.core.errors import ClusterError, UsageError
 from bundler.core.manifests import JsonObject, ObjectId
 from bundler.core.plan import Owned, id_to_json, identity
 from bundler.core.strictjson import canonical
@@ -21,6 +22,11 @@ from bundler.core.version import Version
 SECRET_TYPE = "airbundle.dev/release"
 DEFAULT_NAMESPACE = "airbundle-system"
 APPLIED = "applied"
+
+# A namespace is a label (RFC 1123), and a release's name has 40 characters at most: together
+# less than the 128 that a field manager may have.
+_MANAGER = "airbundle:"
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 _TEXTS = ("index", "version", "target", "registry", "journal")
 _DOCUMENTS = ("parameters", "inventory", "signers")
@@ -74,7 +80,9 @@ class Record:
             texts = {key: data[key].decode() for key in _TEXTS}
             parameters, objects, signers = (json.loads(data[key]) for key in _DOCUMENTS)
             owned = tuple(_owned(each) for each in objects)
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            if not isinstance(parameters, dict) or not all(isinstance(s, str) for s in signers):
+                raise ValueError("its parameters are no mapping, or its signers no names")
+        except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise ClusterError(
                 f"{where}: expected the record of a release, found something else ({error})",
                 "it was changed by hand, or by a newer airbundle",
@@ -93,6 +101,46 @@ def secret_name(release: str) -> str:
 def record_id(release: str, namespace: str) -> ObjectId:
     """The id of the record of `release`."""
     return ObjectId("v1", "Secret", namespace, secret_name(release))
+
+
+def field_manager(release: str, namespace: str) -> str:
+    """Whose the fields of `release` are: ``airbundle:<namespace of its record>/<name>``.
+
+    Two releases are two managers, so that the API server refuses one the fields of the other.
+    UsageError for what can't be a namespace.
+    """
+    if not _NAMESPACE.fullmatch(namespace):
+        raise UsageError(
+            f"--release-namespace {namespace[:200]!r}: expected a namespace: lower-case letters, "
+            "digits and inner dashes, 63 at most"
+        )
+    return f"{_MANAGER}{namespace}/{release}"
+
+
+def managers(live: JsonObject) -> tuple[str, ...]:
+    """The field managers that applied `live`, ours and others."""
+    fields = live["metadata"].get("managedFields") or []
+    return tuple(str(each.get("manager")) for each in fields if each.get("operation") == "Apply")
+
+
+def check_owner(cluster: Cluster, object_id: ObjectId, live: JsonObject) -> None:
+    """ClusterError when `object_id`, which is `live`, is in the record of another release.
+
+    That record may be in any namespace: the field manager says in which.
+    """
+    for manager in managers(live):
+        namespace, slash, name = manager.removeprefix(_MANAGER).partition("/")
+        if manager == cluster.manager or not manager.startswith(_MANAGER) or not slash:
+            continue
+        secret = cluster.get(record_id(name, namespace))
+        record = None if secret is None else Record.parse(secret)
+        if record and identity(object_id) in {identity(each.id) for each in record.inventory}:
+            raise ClusterError(
+                f"{object_id}: belongs to the release {name} {record.version}, whose record is "
+                f"in the namespace {namespace}",
+                f"to upgrade that release, say --release-namespace {namespace}; one object has "
+                "one owner: for another release, rename it",
+            )
 
 
 def read_records(cluster: Cluster, namespace: str) -> tuple[Record, ...]:
@@ -123,7 +171,8 @@ def check_takeover(
         raise ClusterError(
             f"release {name}: version {mine.version} is installed, and this bundle is the older "
             f"{version}",
-            "an install never goes back by itself",
+            f"to go back, build the earlier content as a version above {mine.version}, and "
+            "install that",
         )
     return mine
 
@@ -140,4 +189,9 @@ def _owned(item: Mapping[str, Any]) -> Owned:
     namespace = item["namespace"]
     if not isinstance(made, bool):
         raise ValueError("`made` is neither true nor false")
-    return Owned(ObjectId(item["apiVersion"], item["kind"], namespace, item["name"]), made)
+    found = ObjectId(item["apiVersion"], item["kind"], namespace, item["name"])
+    if not all(isinstance(each, str) for each in (found.api_version, found.kind, found.name)):
+        raise ValueError("an object of the inventory has no apiVersion, kind or name")
+    if not isinstance(namespace, str | None):
+        raise ValueError("a namespace of the inventory is no name")
+    return Owned(found, made)

@@ -63,11 +63,11 @@ class BundleConfig:
         """The config that `to_json` gave, as `strictjson.parse` reads it; IntegrityError if not."""
         try:
             read: _Config = structure(node_of(value, "bundle config"), _Config)
-        except DocumentError as error:
-            raise IntegrityError(error.message) from error
+            places = tuple(_place(place) for place in read.image_map)
+        except (DocumentError, ValueError) as error:
+            raise IntegrityError(f"bundle config: {error}") from error
         if read.format_version != FORMAT_VERSION:
             raise IntegrityError(f"bundle config: formatVersion {read.format_version} is not known")
-        places = tuple(_place(place) for place in read.image_map)
         return cls(read.name, read.version, read.targets, read.parameters, places, read.tools)
 
     def to_json(self) -> dict[str, Any]:

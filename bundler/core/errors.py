@@ -18,6 +18,8 @@ Anything that is not a BundlerError is a bug and keeps its traceback.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 
 class BundlerError(Exception):
     """The base of all expected errors: one message, perhaps a hint, an exit code."""
@@ -60,9 +62,21 @@ class TrustError(BundlerError):
 
 
 class PolicyError(BundlerError):
-    """The gate is shut: a rule or a scanner found something, or a scanner did not run."""
+    """The gate is shut: a rule or a scanner found something, or a scanner did not run.
+
+    `findings` are those that shut it, as plain data for JSON; empty for other refusals.
+    """
 
     exit_code = 5
+
+    def __init__(
+        self,
+        message: str,
+        hint: str | None = None,
+        findings: Sequence[Mapping[str, object]] = (),
+    ) -> None:
+        super().__init__(message, hint)
+        self.findings = tuple(findings)
 
 
 class ToolError(BundlerError):

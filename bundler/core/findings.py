@@ -65,7 +65,9 @@ def apply_waivers(findings: Iterable[Finding], policy: Policy) -> tuple[Finding,
 def _waiver(finding: Finding, policy: Policy) -> Waiver | None:
     if finding.rule in UNWAIVABLE:
         return None
-    for waiver in policy.waivers:
-        if waiver.rule == finding.rule and fnmatchcase(finding.subject, waiver.object):
-            return waiver
-    return None
+    return next((waiver for waiver in policy.waivers if fits(waiver, finding)), None)
+
+
+def fits(waiver: Waiver, finding: Finding) -> bool:
+    """Whether `waiver` is for findings such as this one."""
+    return waiver.rule == finding.rule and fnmatchcase(finding.subject, waiver.object)

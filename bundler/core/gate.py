@@ -10,11 +10,12 @@ from bundler.core import rules
 from bundler.core.documents.bundle import Parameter
 from bundler.core.documents.policy import Policy
 from bundler.core.errors import PolicyError
-from bundler.core.findings import Finding, apply_waivers
+from bundler.core.findings import Finding, apply_waivers, fits
 from bundler.core.manifests import JsonObject
 from bundler.core.rules import RuleContext
 
 _SHOWN = 20
+_REMEDY = "mend it, or waive it by name in the policy"
 
 
 def check_objects(
@@ -57,25 +58,50 @@ def still_valid(policy: Policy, today: str) -> Policy:
 
 
 def require_open(findings: Sequence[tuple[str, Finding]], policy: Policy, valid: Policy) -> None:
-    """PolicyError, naming each finding with where it was made, when one of them blocks.
+    """PolicyError, naming each finding once with all places where it was made, if one blocks.
 
     A finding that only an expired waiver of `policy` fits says so.
     """
-    blocking = [(where, found) for where, found in findings if found.blocks]
+    blocking: dict[Finding, list[str]] = {}
+    for where, found in findings:
+        if found.blocks:
+            blocking.setdefault(found, []).append(where)
     if not blocking:
         return
     lines = [
-        f"  {where}: {found.rule}: {found.subject}: {found.message}{_expired(found, policy, valid)}"
-        for where, found in blocking[:_SHOWN]
+        f"  {_place(found, places)}{found.subject}: {found.message}{_expired(found, policy, valid)}"
+        for found, places in list(blocking.items())[:_SHOWN]
     ]
     if len(blocking) > _SHOWN:
         lines.append(f"  … and {len(blocking) - _SHOWN} more")
     count = f"{len(blocking)} finding" + ("s" if len(blocking) > 1 else "")
-    hints = [found.hint for _, found in blocking if found.hint]
+    hints = dict.fromkeys(found.hint or _REMEDY for found in blocking)
     raise PolicyError(
         "\n".join([f"the gate is shut: {count}", *lines]),
-        hints[0] if hints else "mend it, or waive it by name in the policy",
+        "\n".join(hints),
+        [{"where": places, **found.to_json()} for found, places in blocking.items()],
     )
+
+
+def unused(policy: Policy, findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """A warning for each waiver of `policy` that fits none of `findings`."""
+    return tuple(
+        Finding(
+            "waiver",
+            "warning",
+            waiver.object,
+            f"the policy waives {waiver.rule} here, and no such finding was made",
+            "remove the waiver, or correct its object",
+        )
+        for waiver in policy.waivers
+        if not any(fits(waiver, found) for found in findings)
+    )
+
+
+def _place(found: Finding, places: Sequence[str]) -> str:
+    """Where it was made and by which rule; one word where both are called the same."""
+    where = ", ".join(places)
+    return f"{where}: " if where == found.rule else f"{where}: {found.rule}: "
 
 
 def _expired(found: Finding, policy: Policy, valid: Policy) -> str:

@@ -93,22 +93,36 @@ def relocate(
     mine = [place for place in places if place.target == target]
     if len(set(mine)) != len(mine):
         raise IntegrityError(f"image map: target {target}: a place stands twice")
-    # Within a string from the last to the first, so that the ones before keep their number.
-    for place in sorted(mine, key=lambda place: place.occurrence, reverse=True):
-        obj = by_id.get(place.object)
-        text = _text_at(obj, place.pointer)
-        pieces = text.split(PLACEHOLDER_HOST)
-        if obj is None or not 0 <= place.occurrence < len(pieces) - 1:
+    for (identity, pointer), here in _by_string(mine).items():
+        by_id[identity] = _relocated(by_id.get(identity), pointer, here, site)
+    relocated = tuple(by_id[ObjectId.of(obj)] for obj in objects)
+    _require_none_left(target, relocated)
+    return relocated
+
+
+def _by_string(places: Sequence[ImagePlace]) -> dict[tuple[ObjectId, str], list[ImagePlace]]:
+    groups: dict[tuple[ObjectId, str], list[ImagePlace]] = {}
+    for place in places:
+        groups.setdefault((place.object, place.pointer), []).append(place)
+    return groups
+
+
+def _relocated(
+    obj: JsonObject | None, pointer: str, places: Sequence[ImagePlace], site: str
+) -> JsonObject:
+    """`obj` with `site` at all `places` within its one string at `pointer`."""
+    pieces = _text_at(obj, pointer).split(PLACEHOLDER_HOST)
+    hosts = [PLACEHOLDER_HOST] * (len(pieces) - 1)
+    for place in places:
+        if obj is None or not 0 <= place.occurrence < len(hosts):
             raise IntegrityError(
                 f"image map: {place}: {PLACEHOLDER_HOST} doesn't stand there",
                 hint="the manifests are not those that the image map was made for",
             )
-        cut = place.occurrence + 1
-        text = PLACEHOLDER_HOST.join(pieces[:cut]) + site + PLACEHOLDER_HOST.join(pieces[cut:])
-        by_id[place.object] = jsonpointer.put(obj, place.pointer, text)
-    relocated = tuple(by_id[ObjectId.of(obj)] for obj in objects)
-    _require_none_left(target, relocated)
-    return relocated
+        hosts[place.occurrence] = site
+    text = "".join(piece for pair in zip(pieces, [*hosts, ""], strict=True) for piece in pair)
+    moved: JsonObject = jsonpointer.put(obj, pointer, text)
+    return moved
 
 
 def _require_replacements(obj: JsonObject, replacements: Mapping[str, str]) -> None:
@@ -128,9 +142,11 @@ def _require_replacements(obj: JsonObject, replacements: Mapping[str, str]) -> N
 
 
 def _replaced(text: str, spans: Sequence[Span], replacements: Mapping[str, str]) -> str:
-    for span in reversed(spans):
-        text = text[: span.start] + replacements[span.reference] + text[span.end :]
-    return text
+    pieces, end = [], 0
+    for span in spans:
+        pieces += [text[end : span.start], replacements[span.reference]]
+        end = span.end
+    return "".join([*pieces, text[end:]])
 
 
 def _text_at(obj: JsonObject | None, pointer: str) -> str:

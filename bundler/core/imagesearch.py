@@ -1,6 +1,7 @@
 """Where images and models stand in one object: in fields made for them, and inside any string.
 
-A field is ``image`` with a string, or the reference of an image volume. Elsewhere a name counts
+A field is ``image`` or ``…Image`` with a string or a list of these, ``images`` with a list, or the
+reference of an image volume. Elsewhere a name counts
 when it is known and stands as a whole: not as part of a longer name. A plain word (``redis``) may
 mean anything there, so it is looked for in fields only.
 """
@@ -11,6 +12,7 @@ import base64
 import binascii
 import re
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -34,8 +36,26 @@ _AFTER_DIGEST = r"(?!\w)"
 _MODEL = rf"{re.escape(MODEL_PREFIX)}[a-z0-9](?:[-a-z0-9]{{0,61}}[a-z0-9])?{_AFTER_NAME}"
 
 # An image that a text names as one: JSON and YAML in a ConfigMap, as KServe's ("image": "x:1"),
-# or an argument (--sidecar-image=x:1).
-_IN_TEXT = re.compile(r"""(?i:image)(?:\\?["'])?\s*[:=]\s*(?:\\?["'])?([\w.:/@\[\]-]+)""")
+# or an argument (--sidecar-image=x:1, --image x:1).
+# Gaps are bounded and never given back, so that the search takes no longer than the text is long.
+_GAP = r"\s{0,99}+"
+_WORD = r"(?i:images?(?:[_-]?(?:name|ref|reference|uri|url))?)(?:\\?[\"'])?"
+_FOUND = r"(?:\\?[\"'])?([\w.:/@\[\]-]+)"
+_IN_TEXT = re.compile(
+    rf"{_WORD}{_GAP}[:=]{_GAP}(?:(?:[|>][+-]?|!\S{{0,40}}|&\w{{1,40}})\s{_GAP})?{_FOUND}"
+    rf"|(?<![\w-])--?(?:[\w.-]{{0,80}}-)?{_WORD}\s{_GAP}{_FOUND}"
+)
+_LINE = r"[ \t]{0,99}+\n[ \t]{0,99}+-[ \t]{1,99}+\S+"
+_LIST = re.compile(rf"{_WORD}{_GAP}[:=]({_GAP}\[[^\[\]]*\]|(?:{_LINE})+)")
+_ITEM = re.compile(r"[\w.:/@-]+")
+_PIECES = re.compile(
+    rf"{_WORD}{_GAP}:{_GAP}(?:\{{{_GAP})?(?:\\?[\"'])?repository(?:\\?[\"'])?{_GAP}:"
+)
+_FIELD = re.compile(r"image|[a-z]\w*Image")
+_LIST_FIELD = re.compile(r"images?|[a-z]\w*Images?")
+_FLAG = re.compile(r"(?i)--?(?:[\w.-]*-)?image")
+_WHOLE = "render the manifest with the whole reference in one string"
+_PARTS = frozenset({"digest", "name", "registry", "repository", "tag"})
 _POD_LISTS = ("containers", "initContainers", "ephemeralContainers")
 # In these, keys are free: one called "image" is no field.
 _FREE_KINDS = ("ConfigMap", "Secret", "CustomResourceDefinition")
@@ -66,6 +86,7 @@ def named(obj: JsonObject) -> tuple[tuple[Path, str], ...]:
     PolicyError for a field that holds no reference, or an image in pieces.
     """
     _check_pieces(obj)
+    _check_encoded_images(obj)
     fields = dict(image_fields(obj))
     for path, text in fields.items():
         try:
@@ -75,10 +96,16 @@ def named(obj: JsonObject) -> tuple[tuple[Path, str], ...]:
     texts = [
         (path, found)
         for path, label, text in _texts(obj)
-        for found in _IN_TEXT.findall(f"image={text}" if "image" in label.lower() else text)
-        if _is_explicit(found)
+        for found in _in_text(f"image={text}" if "image" in label.lower() else text)
     ]
     return tuple(item for item in (*fields.items(), *texts) if RESERVED_DOMAIN not in item[1])
+
+
+def _in_text(text: str) -> list[str]:
+    """What `text` calls an image and can be nothing else."""
+    found = [one or other for one, other in _IN_TEXT.findall(text)]
+    found += [item for items in _LIST.findall(text) for item in _ITEM.findall(items)]
+    return [each for each in found if _is_explicit(each)]
 
 
 def spans(obj: JsonObject, names: Collection[str]) -> Iterator[Span]:
@@ -125,32 +152,39 @@ def _after(name: str) -> str:
     return _AFTER_TAG if reference.tag else _AFTER_NAME
 
 
-def image_fields(value: Any, path: Path = (), free: bool = False) -> Iterator[tuple[Path, str]]:
-    """The fields of an object that name an image, with their paths: whatever stands in them.
+def image_fields(value: Any) -> Iterator[tuple[Path, str]]:
+    """The fields of an object that name an image, with their paths: whatever stands in them."""
+    is_free = isinstance(value, dict) and value.get("kind") in _FREE_KINDS
+    yield from _fields(value, (), is_free, is_free)
 
-    `path` and `free` (keys are anybody's here) are for the way down.
-    """
+
+def _fields(value: Any, path: Path, free: bool, below: bool) -> Iterator[tuple[Path, str]]:
+    """`free`: the keys of this mapping are anybody's; `below`: those of all that it holds too."""
     if isinstance(value, list):
         for index, child in enumerate(value):
-            yield from image_fields(child, (*path, index), free)
+            yield from _fields(child, (*path, index), free, below)
     elif isinstance(value, dict):
-        if not path:
-            free = value.get("kind") in _FREE_KINDS
-        here = value.get("image")
-        if isinstance(here, str) and here and (not free or _is_container(path)):
-            yield (*path, "image"), here
-        if isinstance(here, dict) and isinstance(here.get("reference"), str) and _in_volumes(path):
-            yield (*path, "image", "reference"), here["reference"]
         for key, child in value.items():
-            yield from image_fields(child, (*path, key), free or key in _FREE_MAPS)
+            here = (*path, key)
+            if not free or (key == "image" and _is_container(path)):
+                yield from ((item, text) for item, text in _field(here, child) if text)
+            yield from _fields(child, here, below or key in _FREE_MAPS, below)
+
+
+def _field(path: Path, value: Any) -> Iterator[tuple[Path, str]]:
+    key = str(path[-1])
+    if isinstance(value, str) and _FIELD.fullmatch(key):
+        yield path, value
+    if isinstance(value, list) and _LIST_FIELD.fullmatch(key):
+        for index, item in enumerate(value):
+            if isinstance(item, str):
+                yield (*path, index), item
+    if key == "image" and isinstance(value, dict) and isinstance(value.get("reference"), str):
+        yield (*path, "reference"), value["reference"]
 
 
 def _is_container(path: Path) -> bool:
     return len(path) > 1 and path[-2] in _POD_LISTS
-
-
-def _in_volumes(path: Path) -> bool:
-    return len(path) > 1 and path[-2] == "volumes"
 
 
 def _texts(obj: JsonObject) -> Iterator[tuple[Path, str, str]]:
@@ -160,21 +194,63 @@ def _texts(obj: JsonObject) -> Iterator[tuple[Path, str, str]]:
         yield path, str(path[-1]), text
     for path, text in jsonpointer.strings(obj):
         if "args" in path[-2:] or "command" in path[-2:]:
-            yield path, "", text
+            yield path, _flag_before(obj, path), text
+        elif "annotations" in path[-2:-1] and str(path[-1]).lower().endswith("image"):
+            yield path, "image", text
         elif path[-1] == "value" and "env" in path[-3:]:
             variable = jsonpointer.get(obj, jsonpointer.spell(path[:-1]))
             yield path, str(variable.get("name", "")), text
 
 
+def _flag_before(obj: JsonObject, path: Path) -> str:
+    """The argument before the one at `path`, where it says that an image follows; else nothing."""
+    index = path[-1]
+    if not isinstance(index, int) or not index:
+        return ""
+    before = jsonpointer.get(obj, jsonpointer.spell((*path[:-1], index - 1)))
+    return before if isinstance(before, str) and _FLAG.fullmatch(before) else ""
+
+
+def _check_plain(obj: JsonObject) -> None:
+    """Refuses a plain word where a container is told an image: it would be found nowhere."""
+    for path, label, text in _texts(obj):
+        flag, _, value = text.partition("=")
+        said = value if _FLAG.fullmatch(flag) else text
+        is_image = said != text or _FLAG.fullmatch(label) or re.fullmatch("(?i).*_?image", label)
+        if is_image and path[0] not in ("data", "stringData") and _is_plain(said):
+            refuse(
+                obj,
+                path,
+                f"{said!r} is called an image, but could be anything",
+                hint=f"write it with its tag, such as {said}:latest",
+            )
+
+
+def _is_plain(text: str) -> bool:
+    try:
+        return not explicit(text)
+    except UsageError:
+        return False
+
+
 def _check_pieces(obj: JsonObject) -> None:
+    _check_plain(obj)
+    for path, _, text in _texts(obj):
+        if _PIECES.search(text):
+            refuse(obj, path, "a text names an image in pieces, which can't be replaced", _WHOLE)
     for path, _ in jsonpointer.strings(obj):
-        in_field = path[-2:] == ("image", "repository") and obj["kind"] not in _FREE_KINDS
+        in_field = (
+            len(path) > 1
+            and _FIELD.fullmatch(str(path[-2]))
+            and path[-1] in _PARTS
+            and obj["kind"] not in _FREE_KINDS
+        )
         if in_field and not _FREE_MAPS.intersection(path):
             refuse(
                 obj,
                 path,
                 "an image is written in pieces, which can't be replaced",
-                hint="render the manifest with the whole reference in one string",
+                _WHOLE,
             )
 
 
@@ -184,20 +260,33 @@ def _check_keys(obj: JsonObject, pattern: re.Pattern[str]) -> None:
             refuse(obj, path, "an image or model stands in a key, where it can't be replaced")
 
 
+def _check_encoded_images(obj: JsonObject) -> None:
+    for path, text in _encoded(obj):
+        if any(RESERVED_DOMAIN not in found for found in _in_text(text)):
+            _refuse_encoded(obj, path)
+
+
 def _check_encoded(obj: JsonObject, pattern: re.Pattern[str]) -> None:
+    for path, text in _encoded(obj):
+        if RESERVED_DOMAIN in text.lower() or pattern.search(text):
+            _refuse_encoded(obj, path)
+
+
+def _encoded(obj: JsonObject) -> Iterator[tuple[Path, str]]:
+    """What stands in base64, decoded, with its path; what is none the API server will refuse."""
     field = {"Secret": "data", "ConfigMap": "binaryData"}.get(obj["kind"], "")
     for path, encoded in jsonpointer.strings(obj.get(field), (field,)):
-        try:
-            text = base64.b64decode(encoded, validate=False).decode("latin-1")
-        except binascii.Error:
-            continue  # the API server will refuse it
-        if RESERVED_DOMAIN in text.lower() or pattern.search(text):
-            refuse(
-                obj,
-                path,
-                "an image or model stands inside of base64, where it can't be replaced",
-                hint="use a ConfigMap's data, or a Secret's stringData",
-            )
+        with suppress(binascii.Error):
+            yield path, base64.b64decode(encoded, validate=False).decode("latin-1")
+
+
+def _refuse_encoded(obj: JsonObject, path: Path) -> NoReturn:
+    refuse(
+        obj,
+        path,
+        "an image or model stands inside of base64, where it can't be replaced",
+        hint="use a ConfigMap's data, or a Secret's stringData",
+    )
 
 
 def _check_reserved(obj: JsonObject, path: Path, text: str) -> None:

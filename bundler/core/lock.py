@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -108,12 +109,10 @@ def check_files(files: Sequence[LockedFile], what: str) -> None:
     paths = [file.path.encode() for file in files]
     if paths != sorted(set(paths)):
         raise IntegrityError(f"{what}: files are not sorted by path, or one stands twice")
-    known = set(paths)
     for path in paths:
-        parts = path.split(b"/")
-        for depth in range(1, len(parts)):
-            if b"/".join(parts[:depth]) in known:
-                raise IntegrityError(f"{what}: path {path.decode()!r} has a file for a folder")
+        below = bisect_left(paths, path + b"/")
+        if below < len(paths) and paths[below].startswith(path + b"/"):
+            raise IntegrityError(f"{what}: path {paths[below].decode()!r} has a file for a folder")
 
 
 def parse(data: bytes, where: str) -> Lock:

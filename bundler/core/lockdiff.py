@@ -27,6 +27,25 @@ def differences(locked: Lock, found: Lock) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def changes(before: Lock, now: Lock) -> tuple[str, ...]:
+    """A line for each input that is new, gone or changed between two locks.
+
+    What changed by itself, with the inputs that stand in other lines, is named without digests.
+    """
+    old, new = _facts(before), _facts(now)
+    lines = []
+    for name in sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name)):
+        if name not in new:
+            lines.append(f"{name}: gone")
+        elif name not in old:
+            lines.append(f"{name}: new")
+        elif name == "spec" or name.startswith("target "):
+            lines.append(f"{name}: changed")
+        else:
+            lines.append(f"{name}: changed from {old[name]} to {new[name]}")
+    return tuple(lines)
+
+
 def _compared(lock: Lock) -> Lock:
     tools = {name: text for name, text in lock.tools.items() if name not in FOR_INFORMATION}
     return replace(lock, tools=tools)

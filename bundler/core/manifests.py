@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -39,6 +40,13 @@ _AFTER_WORKLOADS = (
     ("ValidatingAdmissionPolicyBinding", "MutatingAdmissionPolicyBinding"),
     ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"),
 )
+# What may stand in a path of the API (apimachinery, pkg/api/validation/path): names are at least
+# that strict, and `..` would be taken for the folder above, which is the namespace.
+_NAME = re.compile(r"(?!\.{1,2}$)[^/%\x00-\x20\x7f?#\\]{1,253}")
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_API_VERSION = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[a-z0-9]{1,63}")
+_KIND = re.compile(r"[A-Za-z][A-Za-z0-9]{0,62}")
+
 # Kinds that no list has (custom resources, mostly) go between: their CRDs are there by then, and
 # so are the controllers that a bundle may bring as Deployments.
 _OTHERS = len(_ORDER)
@@ -49,12 +57,25 @@ _RANK = {kind: rank for rank, kinds in enumerate(_ORDER) for kind in kinds} | {
 
 @dataclass(frozen=True)
 class ObjectId:
-    """What an object is called: ``apps/v1``, ``Deployment``, namespace or None, name."""
+    """What an object is called: ``apps/v1``, ``Deployment``, namespace or None, name.
+
+    ValueError for what could mean something else in a path of the API, ``..`` for instance.
+    """
 
     api_version: str
     kind: str
     namespace: str | None
     name: str
+
+    def __post_init__(self) -> None:
+        for text, form in (
+            (self.api_version, _API_VERSION),
+            (self.kind, _KIND),
+            (self.namespace, _NAMESPACE),
+            (self.name, _NAME),
+        ):
+            if text is not None and not form.fullmatch(str(text)):
+                raise ValueError(f"{text!r:.80} can't be part of an object's id")
 
     @classmethod
     def of(cls, obj: JsonObject) -> ObjectId:
@@ -152,21 +173,22 @@ def _flatten(value: object, where: str) -> Iterator[JsonObject]:
             "a generated name can't be planned, audited or removed again",
             hint="write metadata.name",
         )
-    _text(metadata, "name", where, "metadata.name")
+    _text(metadata, "name", where, "metadata.name", _NAME)
     if metadata.get("namespace") is not None:
-        _text(metadata, "namespace", where, "metadata.namespace")
+        _text(metadata, "namespace", where, "metadata.namespace", _NAMESPACE)
     yield obj
 
 
 def _object(value: object, where: str) -> JsonObject:
     if not isinstance(value, dict):
         raise DocumentError(where, "", f"expected a Kubernetes object, found {value!r:.80}")
-    _text(value, "apiVersion", where, "apiVersion")
-    _text(value, "kind", where, "kind")
+    _text(value, "apiVersion", where, "apiVersion", _API_VERSION)
+    _text(value, "kind", where, "kind", _KIND)
     return value
 
 
-def _text(mapping: JsonObject, key: str, where: str, field: str) -> None:
-    if not isinstance(mapping.get(key), str) or not mapping[key]:
-        found = repr(mapping[key])[:80] if key in mapping else "nothing"
-        raise DocumentError(where, field, f"expected a string that isn't empty, found {found}")
+def _text(mapping: JsonObject, key: str, where: str, field: str, form: re.Pattern[str]) -> None:
+    text = mapping.get(key)
+    if not isinstance(text, str) or not form.fullmatch(text):
+        found = repr(text)[:80] if key in mapping else "nothing"
+        raise DocumentError(where, field, f"expected what the API server takes, found {found}")

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-from bundler.core import jsonpointer
+from bundler.core import jsonpointer, parameterplaces, patterns
 from bundler.core.documents.bundle import Parameter, ParameterTarget
 from bundler.core.errors import PolicyError, UsageError
 from bundler.core.findings import Finding
@@ -22,30 +23,6 @@ Value = str | int | bool
 _TYPES: Mapping[str, type] = {"string": str, "enum": str, "integer": int, "boolean": bool}
 _DECIMAL = re.compile(r"0|-?[1-9][0-9]{0,18}")
 _INT64 = range(-(2**63), 2**63)
-
-_CODE = frozenset({"image", "command", "args"})
-_RIGHTS = frozenset(
-    {
-        "securityContext",
-        "serviceAccountName",
-        "serviceAccount",  # its deprecated alias in pod specs
-        "automountServiceAccountToken",
-        "roleRef",
-        "subjects",
-        "webhook",
-        "webhooks",
-        "clientConfig",  # where a webhook is, in CRDs and admission configurations
-    }
-)
-_SOURCES = frozenset({"volumes", "storageUri", "storageUris"})
-_WHOLE_GROUPS = frozenset({"rbac.authorization.k8s.io", "admissionregistration.k8s.io"})
-# In these the word says where requests come in, which only the site knows, or is anybody's key.
-_HOST_KINDS = frozenset(
-    {"Ingress", "Gateway", "HTTPRoute", "GRPCRoute", "TLSRoute", "ConfigMap", "Secret"}
-)
-_VOLUME_FIELDS = frozenset(
-    {"accessModes", "capacity", "persistentVolumeReclaimPolicy", "storageClassName", "volumeMode"}
-)
 
 
 def check(
@@ -107,6 +84,17 @@ def substitute(
     return tuple(changed)
 
 
+def require_allowed(parameters: Sequence[Parameter], objects: Sequence[JsonObject]) -> None:
+    """PolicyError when a place of `parameters` in `objects`, of one target, is none that `check`
+    lets pass: a bundle was perhaps made by a program that has no such law.
+    """
+    for parameter in parameters:
+        for target in parameter.targets:
+            for index in _find(objects, target):
+                for problem in _problems(parameter, target.path, objects[index]):
+                    raise PolicyError(f"parameter {parameter.name}: {problem}")
+
+
 def _check_target(
     parameter: Parameter,
     target: ParameterTarget,
@@ -122,8 +110,6 @@ def _check_target(
             problems[_ambiguous(objects, found)] = None
         for index in found:
             problems |= dict.fromkeys(_problems(parameter, target.path, objects[index]))
-    if not seen:
-        problems[f"{target.path} isn't there in any target"] = None
     for problem in problems:
         yield Finding(
             "parameters",
@@ -131,6 +117,52 @@ def _check_target(
             f"{target.kind} {place}",
             f"parameter {parameter.name}: {problem}",
         )
+    if not seen:
+        everything = [obj for objects in objects_by_target.values() for obj in objects]
+        problem, hint = _nowhere(target, everything)
+        yield Finding(
+            "parameter-target",
+            "error",
+            f"{target.kind} {place}",
+            f"parameter {parameter.name}: {problem}",
+            hint,
+        )
+
+
+def _nowhere(target: ParameterTarget, objects: Sequence[JsonObject]) -> tuple[str, str]:
+    """Which half of `target` isn't there, object or path, and what is there that is like it."""
+    meant = [obj for obj in objects if _is_meant(target, obj)]
+    if not meant:
+        subject = f"{target.kind} {f'{target.namespace}/' * bool(target.namespace)}{target.name}"
+        # Both spellings: a target may leave the namespace out.
+        names = {str(ObjectId.of(obj)): obj for obj in objects}
+        short = {f"{obj['kind']} {obj['metadata']['name']}": name for name, obj in names.items()}
+        nearest = _nearest(subject, short | {name: name for name in names})
+        return "its object isn't there in any target", nearest or "look at what the targets hold"
+    paths = {jsonpointer.spell(path) for obj in meant for path in _places(obj)}
+    nearest = _nearest(target.path, {path: path for path in paths})
+    return (
+        f"{target.path} isn't there in any target",
+        nearest or f"name a value that {ObjectId.of(meant[0])} has",
+    )
+
+
+def _nearest(word: str, known: Mapping[str, str]) -> str | None:
+    close = difflib.get_close_matches(word, sorted(known), 1, 0.5)
+    return f"did you mean {known[close[0]]}?" if close else None
+
+
+def _places(value: Any, path: jsonpointer.Path = ()) -> Iterator[jsonpointer.Path]:
+    """The path of every scalar below `value`."""
+    children: Iterable[tuple[str | int, Any]] = ()
+    if isinstance(value, dict):
+        children = value.items()
+    elif isinstance(value, list):
+        children = enumerate(value)
+    else:
+        yield path
+    for step, child in children:
+        yield from _places(child, (*path, step))
 
 
 def _find(objects: Sequence[JsonObject], target: ParameterTarget) -> list[int]:
@@ -138,11 +170,16 @@ def _find(objects: Sequence[JsonObject], target: ParameterTarget) -> list[int]:
     return [
         index
         for index, obj in enumerate(objects)
-        if obj["kind"] == target.kind
+        if _is_meant(target, obj) and _has(obj, target.path)
+    ]
+
+
+def _is_meant(target: ParameterTarget, obj: JsonObject) -> bool:
+    return (
+        obj["kind"] == target.kind
         and obj["metadata"]["name"] == target.name
         and target.namespace in (None, obj["metadata"].get("namespace"))
-        and _has(obj, target.path)
-    ]
+    )
 
 
 def _has(obj: JsonObject, pointer: str) -> bool:
@@ -159,7 +196,7 @@ def _ambiguous(objects: Sequence[JsonObject], found: Sequence[int]) -> str:
 
 
 def _problems(parameter: Parameter, path: str, obj: JsonObject) -> Iterator[str]:
-    reason = _forbidden(jsonpointer.tokens(path), obj)
+    reason = parameterplaces.forbidden(jsonpointer.tokens(path), obj)
     if reason:
         yield f"{path} is {reason}, which no parameter may change"
         return
@@ -171,53 +208,15 @@ def _problems(parameter: Parameter, path: str, obj: JsonObject) -> Iterator[str]
         yield f"{path}: expected one {expected} to replace, found {type(present).__name__}"
 
 
-def _forbidden(steps: tuple[str, ...], obj: JsonObject) -> str | None:
-    return (
-        _forbidden_identity(steps)
-        or _forbidden_word(steps, obj["kind"])
-        or _forbidden_object(steps, obj)
-    )
-
-
-def _forbidden_identity(steps: tuple[str, ...]) -> str | None:
-    if steps[0] in ("kind", "apiVersion") or steps[:2] in (
-        ("metadata", "name"),
-        ("metadata", "namespace"),
-    ):
-        return "the identity of the object"
-    if any(step.startswith("pod-security.kubernetes.io/") for step in steps):
-        return "the Pod Security of a namespace"
-    return None
-
-
-def _forbidden_word(steps: tuple[str, ...], kind: str) -> str | None:
-    words = set(steps)
-    if words & _CODE:
-        return "what a container runs"
-    if words & _RIGHTS:
-        return "a right, or who has it"
-    if words & _SOURCES:
-        return "the source of a volume"
-    if kind not in _HOST_KINDS and any(step.startswith("host") for step in steps):
-        return "a way to the host"
-    return None
-
-
-def _forbidden_object(steps: tuple[str, ...], obj: JsonObject) -> str | None:
-    group = ObjectId.of(obj).group
-    if group in _WHOLE_GROUPS and steps[0] != "metadata":
-        return f"part of a {obj['kind']}"
-    fields = set(steps[1:2])
-    if obj["kind"] == "PersistentVolume" and steps[0] == "spec" and not fields & _VOLUME_FIELDS:
-        return "the source of a volume"
-    return None
-
-
 def _value(parameter: Parameter, text: str) -> Value:
+    default = str(parameter.default)
+    if isinstance(parameter.default, bool):
+        default = default.lower()
+
     def refuse(expected: str) -> UsageError:
         return UsageError(
             f"parameter {parameter.name}: expected {expected}, found {text[:200]!r}",
-            hint=parameter.description,
+            hint=f"such as --set {parameter.name}={default} ({parameter.description})",
         )
 
     if parameter.type == "integer":
@@ -230,6 +229,8 @@ def _value(parameter: Parameter, text: str) -> Value:
         return text == "true"
     if parameter.type == "enum" and text not in parameter.values:
         raise refuse(f"one of {', '.join(parameter.values)}")
+    if len(text) > patterns.VALUE_LENGTH:
+        raise refuse(f"{patterns.VALUE_LENGTH} characters at most")
     if parameter.pattern is not None and not re.fullmatch(parameter.pattern, text):
         raise refuse(f"what matches {parameter.pattern}")
     if RESERVED_DOMAIN in text.lower():

@@ -10,16 +10,17 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from bundler.core.differences import Difference, differences, essence
 from bundler.core.manifests import JsonObject, ObjectId
 
 Identity = tuple[str, str, str | None, str]
-Change = Literal["created", "changed", "unchanged", "unchecked"]
+Change = Literal["created", "adopted", "changed", "unchanged", "unchecked"]
 
 # Deleting one of these deletes what others put into it, or data: an upgrade leaves them.
 KEPT_KINDS = frozenset({"Namespace", "CustomResourceDefinition", "PersistentVolumeClaim"})
 
-# The server's own bookkeeping, which differs although nothing does.
-_BOOKKEEPING = frozenset({"managedFields", "resourceVersion", "generation", "creationTimestamp"})
+# The lists of a plan, each an attribute of it.
+LISTS = ("created", "adopted", "changed", "removed", "unchanged", "unchecked", "kept")
 
 
 @dataclass(frozen=True, order=True)
@@ -35,12 +36,14 @@ class Present:
     """One desired object on the cluster: what it is, and what it would become.
 
     `live` is None when it isn't there; `dry_run` is None when the server could not be asked,
-    since its namespace or its kind comes, or changes, with this very plan.
+    since its namespace or its kind comes, or changes, with this very plan. `foreign` is what is
+    there and was neither made nor had by this release before.
     """
 
     desired: JsonObject
     live: JsonObject | None
     dry_run: JsonObject | None
+    foreign: bool = False
 
     @property
     def change(self) -> Change:
@@ -49,35 +52,50 @@ class Present:
             return "unchecked"
         if self.live is None:
             return "created"
-        return "unchanged" if _essence(self.live) == _essence(self.dry_run) else "changed"
+        if self.foreign:
+            return "adopted"
+        return "unchanged" if essence(self.live) == essence(self.dry_run) else "changed"
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """What becomes different of an object that is there, as far as it could be asked."""
+        if self.live is None or self.dry_run is None:
+            return ()
+        return differences(self.live, self.dry_run)
 
 
 @dataclass(frozen=True)
 class Plan:
     """Every object of a release, each in one list; the lists are in the order of the deeds.
 
-    `removed` are objects that the previous release made and this one lacks; `kept` are those of
-    them that stay, because deleting them would delete more (see `KEPT_KINDS`).
+    `adopted` were there, and become part of the release, though not made by it; `removed` are
+    objects that the previous release made and this one lacks; `kept` are those of them that
+    stay, because deleting them would delete more (see `KEPT_KINDS`). `differences` has those of
+    each object that is adopted or changed.
     """
 
     created: tuple[ObjectId, ...] = field(default=())
+    adopted: tuple[ObjectId, ...] = field(default=())
     changed: tuple[ObjectId, ...] = field(default=())
     removed: tuple[ObjectId, ...] = field(default=())
     unchanged: tuple[ObjectId, ...] = field(default=())
     unchecked: tuple[ObjectId, ...] = field(default=())
     kept: tuple[ObjectId, ...] = field(default=())
+    differences: Mapping[ObjectId, tuple[Difference, ...]] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:
         """Whether nothing would be done."""
-        return not (self.created or self.changed or self.removed or self.unchecked)
+        done = (self.created, self.adopted, self.changed, self.removed, self.unchecked)
+        return not any(done)
 
     def to_json(self) -> dict[str, list[dict[str, object]]]:
-        """The lists, with each object's id in full."""
-        return {
-            name: [id_to_json(each) for each in getattr(self, name)]
-            for name in ("created", "changed", "removed", "unchanged", "unchecked", "kept")
-        }
+        """The lists, with each object's id in full, and its `differences` where it has some."""
+        return {name: [self._described(each) for each in getattr(self, name)] for name in LISTS}
+
+    def _described(self, object_id: ObjectId) -> dict[str, object]:
+        found = self.differences.get(object_id)
+        return id_to_json(object_id) | ({} if found is None else {"differences": found})
 
 
 def make_plan(
@@ -90,6 +108,7 @@ def make_plan(
     """
     lists: dict[Change, list[ObjectId]] = {
         "created": [],
+        "adopted": [],
         "changed": [],
         "unchanged": [],
         "unchecked": [],
@@ -101,11 +120,17 @@ def make_plan(
     going = [each.id for each in gone if each.made and identity(each.id) in removable]
     return Plan(
         created=tuple(lists["created"]),
+        adopted=tuple(lists["adopted"]),
         changed=tuple(lists["changed"]),
         removed=tuple(each for each in reversed(going) if each.kind not in KEPT_KINDS),
         unchanged=tuple(lists["unchanged"]),
         unchecked=tuple(lists["unchecked"]),
         kept=tuple(each for each in going if each.kind in KEPT_KINDS),
+        differences={
+            ObjectId.of(each.desired): each.differences
+            for each in present
+            if each.change in ("adopted", "changed")
+        },
     )
 
 
@@ -184,9 +209,3 @@ def defined_kind(crd: JsonObject) -> tuple[str, str]:
     """The (group, kind) that a CustomResourceDefinition defines; empty where it says nothing."""
     spec = crd.get("spec") or {}
     return str(spec.get("group", "")), str((spec.get("names") or {}).get("kind", ""))
-
-
-def _essence(obj: JsonObject) -> JsonObject:
-    metadata = obj.get("metadata") or {}
-    essential = {key: value for key, value in metadata.items() if key not in _BOOKKEEPING}
-    return {key: value for key, value in obj.items() if key != "status"} | {"metadata": essential}

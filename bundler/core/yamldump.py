@@ -13,6 +13,11 @@ from typing import Any
 import yaml
 
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./@-]*(?: ?[A-Za-z0-9_./@:-]*[A-Za-z0-9_./@-])*")
+# A block is cut into lines by its reader, and readers disagree about what else ends a line (NEL,
+# U+2028, U+2029) and what may not stand in one at all (controls, a byte order mark).
+_BLOCK = re.compile(
+    "[\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]*"
+)
 _WORDS = re.compile(r"(?i:true|false|yes|no|on|off|y|n|null)")
 
 
@@ -23,7 +28,7 @@ class _Dumper(yaml.SafeDumper):
 
 def _string(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     style = '"'
-    if "\n" in text:
+    if "\n" in text and _BLOCK.fullmatch(text):
         style = "|"
     elif _PLAIN.fullmatch(text) and not _WORDS.fullmatch(text):
         style = ""

@@ -1,5 +1,5 @@
 """Scanners of model files, one file a scanner; a scanner that read nothing has failed.
 
 May import core. A scanner is given names and openable bytes, and says what it objects to; it
-never unpickles, imports or runs what it reads, and stays within a few megabytes.
+never unpickles, imports or runs what it reads, and keeps no more than a header of it in memory.
 """

@@ -1,39 +1,28 @@
 """Files that run code when they are loaded: pickles, by name or by content.
 
-Which pickles are harmless is another scanner's business; until there is one, all are refused.
+Which pickles are harmless is another scanner's business; until there is one, all are refused. So is
+what would have to be unpacked to see whether it holds one, but for zips, which are looked into.
 """
 
 from __future__ import annotations
 
 import posixpath
-import re
-import struct
-import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
-from bundler.core.bounded import BoundedReads
-from bundler.core.errors import PolicyError
 from bundler.core.findings import Finding
+from bundler.scan import compressed, npy, zipped
 from bundler.scan.opcodes import begins_as_pickle
 from bundler.scan.scanner import ScanSubject
 
 EXTENSIONS = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib"})
-
-_ZIP = b"PK\x03\x04"
-_NUMPY = b"\x93NUMPY"
-# A NumPy array of objects is a header and a pickle: numpy/lib/format.py.
-_OBJECTS = re.compile(rb"['\"][|<>=]?O[0-9]*['\"]")
-_MAX_DIRECTORY = 16 * 1024**2
-# What zipfile lets escape from hostile directories.
-_FOREIGN = (zipfile.BadZipFile, NotImplementedError, struct.error, ValueError, EOFError, OSError)
 
 
 class PickleScanner:
     """Looks at every file."""
 
     id = "pickle"
-    version = "1"
+    version = "2"
     covers_weights = False
 
     def reads(self, subject: ScanSubject) -> bool:  # noqa: ARG002 - of the Protocol
@@ -42,10 +31,10 @@ class PickleScanner:
 
     def scan(self, subject: ScanSubject) -> Iterable[Finding]:
         """One finding at most."""
-        problem = _by_name(subject.name)
+        problem = _by_name(subject.name) or _by_content(subject.open, subject.size)
         if problem is None:
             with subject.open() as stream:
-                problem = _by_content(stream, subject.size)
+                problem = zipped.problem(stream, subject.size, _in_zip)
         if problem is not None:
             hint = "convert the weights to safetensors, and leave this file out with `include`"
             yield Finding(self.id, "error", subject.name, problem, hint)
@@ -56,30 +45,21 @@ def _by_name(name: str) -> str | None:
     return f"{extension} files are pickles, as a rule" if extension in EXTENSIONS else None
 
 
-def _by_content(stream: BinaryIO, size: int) -> str | None:
-    magic = stream.read(len(_NUMPY))
-    stream.seek(0)
-    if begins_as_pickle(stream, size):
-        return "its content is a pickle"
-    stream.seek(0)
-    if magic == _NUMPY and _OBJECTS.search(stream.read(64 * 1024)):
-        return "a NumPy array of objects, which is a pickle"
-    stream.seek(0)
-    return _in_zip(stream, is_zip=magic.startswith(_ZIP))
+def _by_content(opened: Callable[[], BinaryIO], size: int) -> str | None:
+    """`opened` twice, so that nobody has to go back in what is unpacked on the way."""
+    with opened() as stream:
+        head = stream.read(compressed.HEAD)
+    if head.startswith(npy.MAGIC):
+        return npy.problem(head)
+    packed = compressed.kind(head)
+    if packed is not None:
+        return f"{packed} content, which can't be looked into: unpack it"
+    with opened() as stream:
+        return "its content is a pickle" if begins_as_pickle(stream, size) else None
 
 
-def _in_zip(stream: BinaryIO, is_zip: bool) -> str | None:
-    """What a zip's directory lists; loaders find one at the end of any file, so all are tried."""
-    refusal = PolicyError("its directory is too large to look at")
-    bounded = BoundedReads(stream, _MAX_DIRECTORY, refusal)
-    try:
-        if not is_zip and not zipfile.is_zipfile(bounded):
-            return None
-        with zipfile.ZipFile(bounded) as archive:
-            names = archive.namelist()
-    except _FOREIGN as error:
-        return f"a zip that can't be read: {error}" if is_zip else None
-    except PolicyError as error:
-        return f"a zip that can't be read: {error.message}"
-    bad = next((name for name in names if _by_name(name)), None)
-    return f"a zip that holds {bad!r:.200}" if bad else None
+def _in_zip(name: str, opened: Callable[[], BinaryIO], size: int) -> str | None:
+    with opened() as stream:
+        if stream.read(4) in zipped.MAGICS:
+            return "a zip within the zip, which can't be looked into: unpack it"
+    return _by_name(name) or _by_content(opened, size)

@@ -11,8 +11,9 @@ from bundler.core.digest import Digest
 from bundler.core.errors import IntegrityError
 from bundler.core.release import Release, parse_statement
 from bundler.sign import envelope as envelopes
+from bundler.sign.envelope import Envelope
 from bundler.sign.slot import read_sidecar, sidecar_path
-from bundler.sign.trust import Trust, authenticate
+from bundler.sign.trust import Trust, authenticate, statement
 
 
 def open_bundle(path: Path, trust: Trust | None) -> AuthenticatedBundle:
@@ -41,12 +42,14 @@ def _open(source: BundleFile, trust: Trust | None) -> AuthenticatedBundle:
         if envelope is not None
     ]
     verdict = authenticate(found, trust, str(source.path)) if trust is not None else None
+    if found:
+        statement(found)
     merged = envelopes.merge([envelope for _, envelope in found]) if found else None
     if verdict is not None:
         release: Release | None = verdict.release
     else:
         release = parse_statement(merged.payload) if merged else None
-    contents = read_contents(source, release)
+    contents = _read(source, release, beside if in_slot is None else None)
     return AuthenticatedBundle(
         source,
         contents,
@@ -57,6 +60,20 @@ def _open(source: BundleFile, trust: Trust | None) -> AuthenticatedBundle:
         verdict.unknown if verdict else (),
         verdict.revoked if verdict else (),
     )
+
+
+def _read(source: BundleFile, release: Release | None, beside: Envelope | None) -> Contents:
+    """The contents; where only a sidecar says what they should be, it may be another file's."""
+    try:
+        return read_contents(source, release)
+    except IntegrityError as error:
+        if beside is None:
+            raise
+        sidecar = sidecar_path(source.path)
+        raise IntegrityError(
+            f"{source.path}: is damaged, or not what {sidecar} is about: {error.message}",
+            f"remove {sidecar} if it belongs to another file; else get both again",
+        ) from error
 
 
 def _stated(contents: Contents, release: Release | None) -> Release:

@@ -54,12 +54,16 @@ def authenticate(envelopes: Sequence[tuple[str, Envelope]], trust: Trust, where:
     """
     if not envelopes:
         raise TrustError(
-            f"{where}: is not signed", "sign it with airbundle sign, or say --allow-unsigned"
+            f"{where}: is not signed",
+            "sign it with airbundle sign, or say --allow-unsigned; signatures may also be in "
+            f"{where}.sig.json, which is not there",
         )
-    payload = _payload(envelopes, where)
+    payload = statement(envelopes)
     rule = _rule(payload, trust, where)
     signed = _check_signatures(envelopes, rule)
-    signers = _count(signed, rule, where)
+    beside = f"{where}.sig.json"
+    lacking = "" if beside in dict(envelopes) else f"; {beside} is not there"
+    signers = _count(signed, rule, where, lacking)
     release = parse_statement(payload)
     _check_release(release, rule, where)
     others = tuple(f"sha256:{keyid}" for keyid in signed if keyid not in rule.keys)
@@ -67,12 +71,13 @@ def authenticate(envelopes: Sequence[tuple[str, Envelope]], trust: Trust, where:
     return Verdict(release, signers, tuple(each for each in others if each not in revoked), revoked)
 
 
-def _payload(envelopes: Sequence[tuple[str, Envelope]], where: str) -> bytes:
+def statement(envelopes: Sequence[tuple[str, Envelope]]) -> bytes:
+    """The one payload of all `envelopes`; TrustError that names two places where they differ."""
     first_place, first = envelopes[0]
     for place, envelope in envelopes[1:]:
         if envelope.payload != first.payload:
             raise TrustError(
-                f"{where}: {first_place} and {place} are over different statements",
+                f"{first_place} and {place} are over different statements",
                 f"remove {place} if it belongs to another file",
             )
     return first.payload
@@ -118,7 +123,7 @@ def _check_signatures(envelopes: Sequence[tuple[str, Envelope]], rule: _Rule) ->
     return tuple(signed)
 
 
-def _count(signed: tuple[str, ...], rule: _Rule, where: str) -> tuple[str, ...]:
+def _count(signed: tuple[str, ...], rule: _Rule, where: str, lacking: str) -> tuple[str, ...]:
     known = [keyid for keyid in signed if keyid in rule.keys]
     good = [keyid for keyid in known if not _is_revoked(keyid, rule)]
     if not known:
@@ -137,7 +142,7 @@ def _count(signed: tuple[str, ...], rule: _Rule, where: str) -> tuple[str, ...]:
         raise TrustError(
             f"{where}: expected signatures by {rule.threshold} different keys, found {len(good)}: "
             f"{_names(rule, good)}{besides}",
-            "another holder of a key adds one with airbundle sign",
+            f"another holder of a key adds one with airbundle sign{lacking}",
         )
     return tuple(rule.keys[keyid][0] for keyid in good)
 

@@ -25,6 +25,7 @@ from bundler.core.progress import Progress
 from bundler.sources.blobs import CHUNK, Extent
 from bundler.sources.platforms import Platform, match, parse_config
 from bundler.sources.source_image import OCI_GZIP, SourceImage, refusing
+from bundler.sources.steady import unreadable
 from bundler.sources.tar_members import Members, read_members
 
 _LIST = "manifest.json"
@@ -44,6 +45,15 @@ def resolve(
     location: Path, name: str | None, asked: tuple[str, ...], progress: Progress
 ) -> SourceImage:
     """The image `name` (as in RepoTags) of the archive, or the only one; see `images`."""
+    try:
+        return _resolve(location, name, asked, progress)
+    except OSError as error:
+        raise unreadable(location, error) from error
+
+
+def _resolve(
+    location: Path, name: str | None, asked: tuple[str, ...], progress: Progress
+) -> SourceImage:
     members = read_members(location)
     listed = _choose(_list(members), name, location)
     data = _read(members.find(listed.config), f"{location}: {listed.config}")

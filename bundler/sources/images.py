@@ -9,7 +9,7 @@ from bundler.core.progress import SILENT, Progress
 from bundler.sources import docker_archive, oci_layout
 from bundler.sources.source_image import SourceImage
 
-__all__ = ["SourceImage", "resolve_image"]
+__all__ = ["SourceImage", "check_source", "resolve_image"]
 
 
 def resolve_image(
@@ -25,6 +25,20 @@ def resolve_image(
     not understood or not for a platform that was asked for; IntegrityError for a blob that has
     another digest than it should.
     """
+    scheme, path, name = check_source(source)
+    if not platforms:
+        raise SourceError(f"image source {source!r}: expected at least one platform")
+    location = root / path
+    if scheme == "oci":
+        return oci_layout.resolve(location, name or None, platforms)
+    return docker_archive.resolve(location, name or None, platforms, progress)
+
+
+def check_source(source: str) -> tuple[str, str, str]:
+    """The scheme, path and name ("" when there is none) of `source`; nothing is looked up.
+
+    SourceError for another scheme, and without a path.
+    """
     scheme, _, rest = source.partition(":")
     path, _, name = rest.partition(":")
     if scheme not in ("oci", "docker-archive"):
@@ -33,9 +47,6 @@ def resolve_image(
             f"image source {source!r}: {kind} is not read by this version",
             "use oci:DIR[:REF] or docker-archive:FILE[:NAME]",
         )
-    if not path or not platforms:
-        raise SourceError(f"image source {source!r}: expected a path and at least one platform")
-    location = root / path
-    if scheme == "oci":
-        return oci_layout.resolve(location, name or None, platforms)
-    return docker_archive.resolve(location, name or None, platforms, progress)
+    if not path:
+        raise SourceError(f"image source {source!r}: expected a path")
+    return scheme, path, name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 import posixpath
 import re
 from dataclasses import dataclass
@@ -11,10 +11,11 @@ from pathlib import Path
 from bundler.core.documents.bundle import Model
 from bundler.core.errors import PolicyError, SourceError
 from bundler.core.findings import Finding
+from bundler.core.jsonmembers import object_members, string
 from bundler.core.modelcard import ModelCard, parse_card
 from bundler.core.progress import SILENT, Progress
 from bundler.sources.files import NOTHING_KNOWN, Known, SourceFile, list_files
-from bundler.sources.steady import read_steady
+from bundler.sources.steady import read_steady, unreadable
 
 CARD = "README.md"
 LICENSE_RULE = "license"
@@ -22,7 +23,8 @@ LICENSE_RULE = "license"
 NOASSERTION = "NOASSERTION"
 _MAX_CARD = 4 * 1024**2
 # The largest published one, of a model with 91,991 tensors, has 9 MB.
-_MAX_WEIGHT_INDEX = 64 * 1024**2
+_MAX_WEIGHT_INDEX = 16_000_000
+_MAX_SHARDS = 100_000
 _WEIGHT_INDEX = ".safetensors.index.json"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 
@@ -53,8 +55,9 @@ def resolve(
     is README.md of the folder, whether or not `include` lets it travel; when there is none, or it
     states nothing, or the spec says NOASSERTION, that is a warning.
     """
-    _check_scheme(model)
+    check_scheme(model)
     folder = root / model.source
+    _is_there(folder)  # what is not there, list_files names
     files = list_files(folder, model.include, progress, known)
     for file in files:
         if file.path.lower().endswith(_WEIGHT_INDEX):
@@ -72,7 +75,8 @@ def resolve(
     )
 
 
-def _check_scheme(model: Model) -> None:
+def check_scheme(model: Model) -> None:
+    """SourceError for a source that is no folder as it is written; nothing is looked up."""
     scheme = _SCHEME.match(model.source)
     if scheme:
         raise SourceError(
@@ -90,17 +94,19 @@ def _check_scheme(model: Model) -> None:
 def _check_weight_index(file: SourceFile, paths: set[str]) -> None:
     """https://huggingface.co/docs/safetensors/index#sharded: `weight_map`, tensor to file name."""
     if file.size > _MAX_WEIGHT_INDEX:
-        raise SourceError(f"{file.location}: expected at most {_MAX_WEIGHT_INDEX} bytes")
+        raise SourceError(
+            f"{file.location}: expected at most {_MAX_WEIGHT_INDEX} bytes, found {file.size}"
+        )
     with file.open() as stream:
-        try:
-            value = json.loads(stream.read().decode("utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise SourceError(f"{file.location}: is not JSON: {error}") from error
-    shards = value.get("weight_map") if isinstance(value, dict) else None
-    if not isinstance(shards, dict) or not all(isinstance(s, str) for s in shards.values()):
+        data = stream.read()
+    try:
+        shards = _shards(data)
+    except (ValueError, RecursionError) as error:
+        raise SourceError(f"{file.location}: is not a JSON object: {error}") from error
+    if shards is None:
         raise SourceError(f"{file.location}: expected weight_map, from tensors to file names")
     folder = posixpath.dirname(file.path)
-    missing = sorted(s for s in set(shards.values()) if posixpath.join(folder, s) not in paths)
+    missing = sorted(s for s in shards if posixpath.join(folder, s) not in paths)
     if missing:
         raise SourceError(
             f"{file.location}: names {len(missing)} files that are not among the model's: "
@@ -109,16 +115,44 @@ def _check_weight_index(file: SourceFile, paths: set[str]) -> None:
         )
 
 
+def _shards(data: bytes) -> set[str] | None:
+    """The file names that `weight_map` maps to; None when it is not there, or no such map."""
+    maps = [span for name, span in object_members(data) if name == "weight_map"]
+    if len(maps) != 1 or data[maps[0].begin : maps[0].begin + 1] != b"{":
+        return None
+    shards: set[str] = set()
+    for _, value in object_members(data, maps[0]):
+        if data[value.begin : value.begin + 1] != b'"':
+            return None
+        shards.add(string(data, value))
+        if len(shards) > _MAX_SHARDS:
+            raise ValueError(f"names more than {_MAX_SHARDS} files")
+    return shards
+
+
 def _read_card(folder: Path) -> ModelCard:
     location = folder / CARD
-    # A link that leads nowhere is no missing card: lexists, then refused.
-    if not location.is_symlink() and not location.exists():
+    # A link that leads nowhere is no missing card, but is refused.
+    if not _is_there(location):
         return ModelCard()
     try:
         text = read_steady(location, _MAX_CARD).decode("utf-8")
     except UnicodeDecodeError as error:
         raise SourceError(f"{location}: is not UTF-8: {error}") from error
     return parse_card(text, str(location))
+
+
+def _is_there(location: Path) -> bool:
+    """Whether anything has this name, a link included; SourceError when the system can't say."""
+    try:
+        os.lstat(location)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise unreadable(location, error) from error
+    except ValueError as error:  # a NUL, half of a surrogate pair
+        raise SourceError(f"{str(location)!a}: is no path: {error}") from error
+    return True
 
 
 def _unstated(model: Model, card: ModelCard) -> list[Finding]:

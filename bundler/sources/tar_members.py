@@ -18,7 +18,8 @@ from bundler.sources.steady import open_steady
 
 MAX_MEMBERS = 100_000
 # A header, a long name or a PAX header; Linux has no longer path than 4096 bytes.
-_MAX_HEADER = 1024**2
+_MAX_HEADER = 64 * 1024
+_MAX_NAMES = 16 * 1024**2
 _MAX_LINKS = 8
 # What tarfile lets escape from hostile headers, besides its own errors.
 _FOREIGN = (tarfile.TarError, ArithmeticError, LookupError, RecursionError, ValueError)
@@ -59,6 +60,7 @@ def read_members(location: Path) -> Members:
     """
     found = Members(location, {}, {})
     names: set[str] = set()
+    room = _MAX_NAMES
     with open_steady(location) as stream:
         refusal = SourceError(f"{location}: has a header of more than {_MAX_HEADER} bytes")
         bounded = BoundedReads(stream, _MAX_HEADER, refusal)
@@ -67,6 +69,9 @@ def read_members(location: Path) -> Members:
                 problem = "stands twice" if member.name in names else "is one member too many"
                 raise SourceError(f"{location}: {member.name!r} {problem}")
             names.add(member.name)
+            room -= len(member.name) + len(member.linkname)
+            if room < 0:
+                raise SourceError(f"{location}: its names take more than {_MAX_NAMES} bytes")
             _check_name(location, member.name)
             if member.issym():
                 found.links[member.name] = member.linkname
@@ -82,6 +87,10 @@ def _headers(location: Path, stream: BoundedReads) -> Iterator[tarfile.TarInfo]:
     try:
         with tarfile.open(fileobj=stream, mode="r:") as archive:
             while (member := archive.next()) is not None:
+                if archive.pax_headers:
+                    raise SourceError(f"{location}: has a global header, expected none")
+                # tarfile keeps them all, with their extended headers.
+                archive.members = []  # type: ignore[attr-defined]
                 yield member
     except _FOREIGN as error:
         raise SourceError(

@@ -9,6 +9,7 @@ fragment, which may hold tokens.
 from __future__ import annotations
 
 import ipaddress
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -23,12 +24,17 @@ MAX_BODY = 64 * 1024**2
 # A registry may hash gigabytes, an API server may wait for its webhooks, before it answers.
 TIMEOUT = httpx.Timeout(connect=10.0, read=300.0, write=60.0, pool=10.0)
 
+_PLAIN = {"Accept-Encoding": "identity"}
 _TEMPORARY = frozenset({429, 502, 503, 504})
 _RESETS = (httpx.ReadError, httpx.WriteError, httpx.CloseError, httpx.RemoteProtocolError)
 _LONGEST_PAUSE = 60.0
 _MAX_REDIRECTS = 3
+# What Python puts before the words of the system.
+_ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 
 Sleep = Callable[[float], None]
+# What a client can't be made for.
+InvalidURL = httpx.InvalidURL
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,7 @@ class Session:
     ) -> Answer:
         try:
             request = self.client.build_request(
-                method, path, headers=headers, params=params or None, content=content
+                method, path, headers=_PLAIN | headers, params=params or None, content=content
             )
             response = self.client.send(request, stream=True, follow_redirects=method == "HEAD")
             try:
@@ -115,11 +121,22 @@ class Session:
         except httpx.TimeoutException as error:
             problem = f"{self.what}: no answer in time ({_reason(error)})"
             raise self.error(problem, self.hint) from error
+        except httpx.LocalProtocolError as error:
+            # Its words may hold the header, and so the token.
+            raise self.error(f"{self.what}: a header or a body that HTTP can't send") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self.error(f"{self.what}: {_reason(error)}", self.hint) from error
         return Answer(response.status_code, response.headers, body, redact(response.url))
 
     def _body(self, response: httpx.Response) -> bytes:
+        if response.request.method == "HEAD":
+            return b""
+        encoding = response.headers.get("content-encoding", "identity")
+        if encoding != "identity":
+            # Unpacked, one chunk may be larger than any memory.
+            raise self.error(
+                f"{self.what}: expected a plain answer, found Content-Encoding {encoding[:100]!r}"
+            )
         body = bytearray()
         for chunk in response.iter_bytes():
             body += chunk
@@ -132,7 +149,7 @@ def connect(base: str, *, use_environment: bool) -> httpx.Client:
     """A client of the server at `base`; `use_environment`: proxies and SSL_CERT_FILE count."""
     return httpx.Client(
         base_url=base,
-        headers={"Accept-Encoding": "identity", "User-Agent": f"airbundle/{__version__}"},
+        headers={"User-Agent": f"airbundle/{__version__}"},
         timeout=TIMEOUT,
         trust_env=use_environment,
         max_redirects=_MAX_REDIRECTS,
@@ -155,7 +172,7 @@ def redact(url: httpx.URL) -> str:
 
 
 def _reason(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    return _ERRNO.sub("", str(error)) or type(error).__name__
 
 
 def _retry_after(answer: Answer, otherwise: float) -> float:

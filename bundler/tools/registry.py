@@ -132,8 +132,14 @@ class RegistryDestination:
 
     def _location(self, answer: Answer, repository: str) -> str:
         """Where to send the bytes, as path and query: on this very registry, or nowhere."""
-        parts = urlsplit(answer.headers.get("location", ""))
-        elsewhere = parts.netloc and _origin(parts) != _origin(urlsplit(self._base))
+        try:
+            parts = urlsplit(answer.headers.get("location", ""))
+            elsewhere = parts.netloc and _origin(parts) != _origin(urlsplit(self._base))
+        except ValueError as error:
+            raise SourceError(
+                f"registry {self._site.host}: {repository}: names a place for the upload that is "
+                "no URL"
+            ) from error
         if elsewhere or not parts.path.startswith("/"):
             raise SourceError(
                 f"registry {self._site.host}: {repository}: wants the upload sent to "
@@ -213,6 +219,6 @@ def _reasons(answer: Answer) -> str:
     try:
         errors = json.loads(answer.body)["errors"]
         codes = [f"{error['code']}: {error['message']}"[:200] for error in errors[:3]]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ""
     return f" ({'; '.join(codes)})" if codes else ""

@@ -114,6 +114,32 @@ def test_a_blob_that_was_cut_off_is_refused_not_repaired(tmp_path: Path) -> None
         LayoutDestination(tmp_path).has_blob("team/x", layer)
 
 
+@pytest.mark.parametrize("what", ["layer", "manifest", "tag"])
+def test_other_bytes_under_a_blob_s_name_are_refused(tmp_path: Path, what: str) -> None:
+    manifest = put(tmp_path)
+    layer = Descriptor.of(fmt.OCI_LAYER, LAYERS[0])
+    damaged = layer if what == "layer" else manifest
+    place = tmp_path / "blobs" / "sha256" / damaged.digest.hex
+    place.write_bytes(bytes(byte ^ 1 for byte in place.read_bytes()))
+    destination = LayoutDestination(tmp_path)
+    asked: dict[str, Callable[[], object]] = {
+        "layer": lambda: destination.has_blob("team/x", layer),
+        "manifest": lambda: destination.has_manifest("team/x", manifest.digest),
+        "tag": lambda: destination.tagged("team/x", "v1"),
+    }
+    with pytest.raises(IntegrityError, match=f"{damaged.digest.hex}: expected sha256:") as caught:
+        asked[what]()
+    assert "remove that file and push again" in str(caught.value.hint)
+    place.unlink()
+    assert put(tmp_path) == manifest
+
+
+def test_a_tag_of_a_manifest_that_is_gone_is_none(tmp_path: Path) -> None:
+    manifest = put(tmp_path)
+    (tmp_path / "blobs" / "sha256" / manifest.digest.hex).unlink()
+    assert LayoutDestination(tmp_path).tagged("team/x", "v1") is None
+
+
 def test_a_killed_push_leaves_nothing_under_a_blob_s_name(tmp_path: Path) -> None:
     layer = Descriptor.of(fmt.OCI_LAYER, b"whole")
     seen: list[list[str]] = []

@@ -35,7 +35,7 @@ class Good:
         return next(
             place.offset
             for digest, place in self.contents.places.items()
-            if self.contents.walk.owners[digest].startswith("registry.corp")
+            if str(self.contents.walk.owners[digest]).startswith("registry.corp")
             and b'"diff_ids"' in self.contents.walk.metadata.get(digest, b"")
         )
 
@@ -113,6 +113,14 @@ def test_one_bit_is_found_and_named(
     path = tmp_path / "b.tar"
     path.write_bytes(data)
     with pytest.raises(IntegrityError, match=message):
+        verify(path)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x1f\x8b\x08", b"airbundle", 100_000 * b"x"])
+def test_what_is_no_bundle_is_called_none(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "b.tar"
+    path.write_bytes(data)
+    with pytest.raises(IntegrityError, match=r"b\.tar: is no airbundle bundle"):
         verify(path)
 
 

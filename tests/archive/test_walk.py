@@ -86,9 +86,9 @@ def test_every_blob_has_an_owner(blobs: Blobs) -> None:
         blobs.index(manifest, **named("host/image")),
     )
     inside = f"host/image: manifest {manifest['digest']}"
-    assert found.owners[Digest.of(b"layer")] == f"{inside}: layer 0"
-    assert found.owners[Digest.of(b"config")] == inside
-    assert found.owners[Digest.parse(manifest["digest"])] == inside
+    assert str(found.owners[Digest.of(b"layer")]) == f"{inside}: layer 0"
+    assert str(found.owners[Digest.of(b"config")]) == inside
+    assert str(found.owners[Digest.parse(manifest["digest"])]) == inside
 
 
 def test_metadata_together_have_a_bound(blobs: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,6 +40,8 @@ target site
   Deployment search/server
 parameters
   mode (enum, default 'fast'): How the server searches
+    one of fast, exact
+    sets ConfigMap server /data/mode
 """
 
 
@@ -71,7 +73,9 @@ def test_waivers_are_shown(project: Project, tmp_path: Path, capsys: Capture) ->
     assert main.run(["inspect", str(tmp_path / "bundle.tar"), "--allow-unsigned"]) == 0
     shown = capsys.readouterr()
     assert shown.out.splitlines()[0] == "movie-search 1.4.0: UNSIGNED"
-    assert shown.out.endswith("waived\n  external-host: ConfigMap search/server: ours (Jo)\n")
+    waived = shown.out.split("\nwaived\n")[1]
+    assert waived.startswith("  external-host: ConfigMap search/server: /data/hub: ")
+    assert waived.endswith(" [ours, Jo]\n")
     assert shown.err.startswith("UNSIGNED: nobody vouches")
 
 

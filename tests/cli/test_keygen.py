@@ -109,3 +109,20 @@ def test_a_folder_that_is_not_there_is_named(
 )
 def test_where_the_public_half_goes(private: str, public: str) -> None:
     assert public_path(Path("keys") / private) == Path("keys") / public
+
+
+def test_the_name_of_a_public_key_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.run(["keygen", str(tmp_path / "release.pub")]) == 2
+    assert "release.pub: expected a name for the private key" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("phrase", "code"), [("1234567", 2), ("ééééééé", 2), ("12345678", 0)])
+def test_a_short_passphrase_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phrase: str, code: int
+) -> None:
+    monkeypatch.setenv("AIRBUNDLE_KEY_PASSPHRASE", phrase)
+    assert main.run(["keygen", str(tmp_path / "release.key")]) == code
+    assert len(list(tmp_path.iterdir())) == (0 if code else 2)

@@ -37,9 +37,21 @@ def test_it_says_what_changed(project: Project, capsys: Capture) -> None:
     capsys.readouterr()
     assert lock(project) == 0
     lines = capsys.readouterr().out.splitlines()
-    changed = [line for line in lines if line.startswith("changed ")]
-    assert changed[-1] == "changed   version: locked 1.4.0, found 1.5.0"
-    assert len(changed) == 2
+    assert [line for line in lines if line.startswith("change ")] == [
+        "change    spec: changed",
+        "change    version: changed from 1.4.0 to 1.5.0",
+    ]
+
+
+def test_warnings_are_shown(project: Project, capsys: Capture) -> None:
+    project.edit("bundle.yaml", "license: MIT", "license: NOASSERTION")
+    mirror = "registries: {quay.io: {mirror: a.corp}}\n  images:"
+    project.edit("bundle.yaml", "images:", mirror)
+    assert lock(project) == 0
+    lines = capsys.readouterr().out.splitlines()
+    license, registries = [line for line in lines if line.startswith("warning ")]
+    assert license.startswith("warning   license: models/mini: the spec asserts no license")
+    assert registries.startswith("warning   registries: bundle.yaml: spec.registries is set")
 
 
 def test_json_is_all_that_it_prints(project: Project, capsys: Capture) -> None:
@@ -53,6 +65,7 @@ def test_json_is_all_that_it_prints(project: Project, capsys: Capture) -> None:
         "files": 1,
         "targets": ["dev", "site"],
         "changes": [],
+        "warnings": [],
     }
 
 
@@ -82,10 +95,12 @@ def test_a_model_that_the_spec_lacks_is_exit_5(project: Project, capsys: Capture
     assert "model 'maxi': overlays/dev names it, the spec has mini" in capsys.readouterr().err
 
 
-def test_a_lock_that_is_none_is_exit_3(project: Project, capsys: Capture) -> None:
-    project.lock.write_text("{}")
-    assert lock(project) == 3
-    assert f"error: {project.lock}: formatVersion: expected int" in capsys.readouterr().err
+def test_a_lock_that_is_none_is_replaced(project: Project, capsys: Capture) -> None:
+    project.lock.write_text("<<<<<<< HEAD\n")
+    assert lock(project) == 0
+    assert "\nchange    the lock before was no lock\n" in capsys.readouterr().out
+    assert lock(project) == 0
+    assert "change " not in capsys.readouterr().out
 
 
 def test_no_spec_is_exit_2(tmp_path: Path, capsys: Capture) -> None:

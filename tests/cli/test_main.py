@@ -13,6 +13,7 @@ from types import ModuleType
 import click
 import pytest
 
+from bundler import __version__
 from bundler.cli import main, output
 from bundler.core.errors import (
     BundlerError,
@@ -227,3 +228,51 @@ def test_a_closed_standard_output_is_no_bug() -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["schema", "Bundle"], ["none", "--json"]])
+def test_a_full_disk_under_standard_output_is_said(arguments: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "bundler", *arguments],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    problem = "error: no space left where standard output, or a temporary copy, goes\n"
+    assert (done.returncode, done.stderr.endswith(problem)) == (2, True)
+    assert "Traceback" not in done.stderr
+
+
+def test_the_version_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["--version"]) == 0
+    assert capfd.readouterr() == (f"airbundle {__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option", "hint"),
+    [
+        (["build", "-o", "x", "--key", "a", "--key", "b"], "--key", "`airbundle sign`"),
+        (["build", "-o", "x", "--output=y"], "--output", "give --output once"),
+        (["verify", "x", "--key", "a", "--key", "b"], "--key", "in a trust policy"),
+        (["render", "x", "--target", "a", "--target", "b"], "--target", "give --target once"),
+        (["lock", "--json", "--json"], "--json", "give --json once"),
+    ],
+)
+def test_an_option_that_is_given_again_is_refused(
+    arguments: list[str],
+    option: str,
+    hint: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in "abx":
+        (tmp_path / name).touch()
+    assert main.run(arguments) == 2
+    told = capfd.readouterr().err
+    assert told.startswith(f"error: {option}: expected once, found 2 times\n")
+    assert hint in told

@@ -96,6 +96,13 @@ def test_a_dumb_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     assert stream.getvalue() == "reading\n"
 
 
+def test_what_is_not_counted_has_no_size() -> None:
+    stream = Terminal()
+    with progress.shown(stream, Clock()) as watched:
+        watched.phase("applying", None)
+    assert stream.getvalue().replace("\r\x1b[2K", "|") == "|applying|applying\n"
+
+
 def test_an_error_leaves_no_half_line_behind() -> None:
     stream = Terminal()
 

@@ -153,6 +153,18 @@ def test_slot_and_sidecar_count_together(file: Path, ann: str, bob: str) -> None
     assert sorted(signers(file)) == ["a", "b"]
 
 
+def test_a_key_that_signed_in_the_slot_needs_no_sidecar(
+    file: Path, ann: str, bob: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sign(file, ann, "--in-place") == 0
+    assert sign(file, ann) == 0
+    assert names(file) == ["b.tar"]
+    assert sign(file, bob) == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if "signatures" in line] == [
+        "signatures   1", "signatures   1", "signatures   2",
+    ]  # fmt: skip
+
+
 def test_a_sidecar_of_another_release_is_refused(
     file: Path, ann: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -162,7 +174,9 @@ def test_a_sidecar_of_another_release_is_refused(
     sidecar.write_bytes(slot.sidecar_path(other).read_bytes())
     before = sidecar.read_bytes()
     assert sign(file, ann) == 3
-    assert "error: " in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"error: {file}: is damaged, or not what {sidecar} is about: " in told
+    assert f"hint: remove {sidecar} if it belongs to another file" in told
     assert sidecar.read_bytes() == before
 
 
@@ -181,9 +195,10 @@ def test_a_65th_signature_has_no_room() -> None:
         add_signature(Envelope(release.statement(), full), release, ANN)
 
 
-def test_a_damaged_file_is_not_signed(file: Path, ann: str) -> None:
+@pytest.mark.parametrize("part", [b"blobs/sha256/", b"one\ntwo"], ids=["framing", "layer"])
+def test_a_damaged_file_is_not_signed(part: bytes, file: Path, ann: str) -> None:
     data = bytearray(file.read_bytes())
-    data[70_000] ^= 1
+    data[data.index(part)] ^= 1
     file.write_bytes(bytes(data))
     assert sign(file, ann) == 3
     assert sign(file, ann, "--in-place") == 3
@@ -203,7 +218,9 @@ def test_an_encrypted_key_needs_its_passphrase(
     assert "no terminal to ask on" in capsys.readouterr().err
     monkeypatch.setenv("AIRBUNDLE_KEY_PASSPHRASE", "wrong")
     assert sign(file, key) == 2
-    assert "passphrase is wrong" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "passphrase is wrong" in told
+    assert "hint: AIRBUNDLE_KEY_PASSPHRASE is what was tried" in told
     assert names(file) == ["b.tar"]
     monkeypatch.setenv("AIRBUNDLE_KEY_PASSPHRASE", PASSPHRASE)
     assert sign(file, key) == 0

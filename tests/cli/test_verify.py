@@ -182,3 +182,30 @@ def test_something_else_is_no_bundle(tmp_path: Path, capsys: Capture) -> None:
 
 def test_a_file_that_is_not_there_is_exit_2(tmp_path: Path, capsys: Capture) -> None:
     assert refused(capsys, tmp_path / "none.tar", "--allow-unsigned")[0] == 2
+
+
+@pytest.mark.parametrize("data", [b"", b"{}\n", b"\x1f\x8b\x08" + b"x" * 99_999])
+def test_what_is_no_bundle_at_all_is_called_so(
+    tmp_path: Path, capsys: Capture, data: bytes
+) -> None:
+    (tmp_path / "bundle.lock").write_bytes(data)
+    code, message = refused(capsys, tmp_path / "bundle.lock", "--allow-unsigned")
+    assert code == 3
+    assert f"error: {tmp_path / 'bundle.lock'}: is no airbundle bundle" in message
+    assert "hint: name the file that `airbundle build` wrote; unpack it first" in message
+
+
+def test_a_file_that_is_cut_off_is_told_by_its_size(file: Path, capsys: Capture) -> None:
+    size = file.stat().st_size
+    file.write_bytes(file.read_bytes()[:-1])
+    _, message = refused(capsys, file, "--allow-unsigned")
+    assert (
+        f"bundle.tar: ends too early: has {size - 1} bytes, expected at least {size}\n" in message
+    )
+
+
+def test_a_threshold_that_is_not_met_names_the_sidecar_that_is_not_there(
+    file: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    _, message = refused(capsys, file, "--trust", policy(tmp_path, 2, KEY, SECOND))
+    assert f"adds one with airbundle sign; {file}.sig.json is not there" in message

@@ -58,7 +58,7 @@ def server() -> Server:
 def connected(server: Server) -> Iterator[Cluster]:
     http = httpx.Client(base_url="https://api.example", transport=httpx.MockTransport(server))
     session = Session(http, "API server", ClusterError, "is it running?", server.pauses.append)
-    with closing(Cluster(session)) as cluster:
+    with closing(Cluster(session, "airbundle:site/app")) as cluster:
         yield cluster
 
 
@@ -71,7 +71,11 @@ def test_an_apply_is_ours_unforced_and_strict(cluster: Cluster, server: Server) 
     assert cluster.apply(SETTINGS) == SETTINGS
     assert cluster.apply(SETTINGS, dry_run=True) == SETTINGS
     real, tried = server.requests
-    expected = {"fieldManager": "airbundle", "force": "false", "fieldValidation": "Strict"}
+    expected = {
+        "fieldManager": "airbundle:site/app",
+        "force": "false",
+        "fieldValidation": "Strict",
+    }
     assert (real.method, real.url.path, dict(real.url.params)) == ("PATCH", PATH, expected)
     assert dict(tried.url.params) == expected | {"dryRun": "All"}
     assert real.headers["content-type"] == "application/apply-patch+yaml"
@@ -98,7 +102,7 @@ def test_a_conflict_names_the_field_and_its_owner(cluster: Cluster, server: Serv
         ClusterError, match=r'one: .*\.data\.key: conflict with "kubectl"'
     ) as caught:
         cluster.apply(SETTINGS)
-    assert "nothing was overwritten" in str(caught.value.hint)
+    assert "give these fields the bundle's values on the cluster" in str(caught.value.hint)
 
 
 def test_a_missing_right_names_object_code_and_reason(cluster: Cluster, server: Server) -> None:
@@ -152,11 +156,84 @@ def test_a_deletion_of_another_is_refused(cluster: Cluster, server: Server) -> N
 
 def test_a_list_is_read_to_its_last_page(cluster: Cluster, server: Server) -> None:
     pages: tuple[dict[str, str], ...] = ({"continue": "more"}, {})
-    server.answers = [(200, {"metadata": page, "items": [{"metadata": {}}]}) for page in pages]
+    server.answers = [
+        (200, {"metadata": page, "items": [{"metadata": {"name": "one"}}]}) for page in pages
+    ]
     found = cluster.list(ONE, "type=x")
-    assert found == [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {}}] * 2
+    assert found == [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one"}}] * 2
     assert "continue" not in server.requests[0].url.params
     assert server.requests[1].url.params["continue"] == "more"
+
+
+def test_a_list_without_end_is_refused(cluster: Cluster, server: Server) -> None:
+    server.answers = [(200, {"metadata": {"continue": "x"}, "items": []}) for _ in range(300)]
+    with pytest.raises(ClusterError, match="more than 200 pages"):
+        cluster.list(ONE, "type=x")
+    assert len(server.requests) == 200
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"metadata": {}},
+        {"items": []},
+        {"metadata": {}, "items": [5]},
+        {"metadata": {}, "items": 5},
+        {"metadata": {}, "items": [{}]},
+        {"metadata": {}, "items": [{"metadata": {}}]},
+        {"metadata": 5, "items": []},
+    ],
+)
+def test_a_list_that_is_none_is_refused(cluster: Cluster, server: Server, content: object) -> None:
+    server.answers = [(200, content)]
+    with pytest.raises(ClusterError, match=r"ConfigMap serving/one: .*found something else"):
+        cluster.list(ONE, "type=x")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"kind": "ConfigMap"},
+        {"metadata": 5},
+        {"metadata": {"managedFields": 5}},
+        {"metadata": {"managedFields": [5]}},
+    ],
+)
+def test_an_object_without_metadata_is_refused(
+    cluster: Cluster, server: Server, content: object
+) -> None:
+    server.answers = [(200, content)] * 2
+    with pytest.raises(ClusterError, match="expected an object with metadata"):
+        cluster.get(ONE)
+    with pytest.raises(ClusterError, match="expected an object with metadata"):
+        cluster.apply(SETTINGS)
+
+
+@pytest.mark.parametrize("resources", [5, [5], [{"x": 1}], [{"kind": "A", "name": "a"}]])
+def test_an_odd_discovery_is_refused(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, resources: object
+) -> None:
+    monkeypatch.setattr(f"{__name__}.RESOURCES", resources)
+    with pytest.raises(ClusterError, match="v1: discover: expected kinds"):
+        cluster.get(ONE)
+
+
+@pytest.mark.parametrize("details", [5, {"causes": 5}, {"causes": [5]}])
+def test_odd_details_of_a_refusal_are_passed_over(
+    cluster: Cluster, server: Server, details: object
+) -> None:
+    server.answers = [(403, {"reason": "Forbidden", "message": "no", "details": details})]
+    with pytest.raises(ClusterError, match="answered 403 Forbidden: no"):
+        cluster.apply(SETTINGS)
+
+
+def test_an_answer_nested_without_end_is_refused(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nested = httpx.Response(200, content=b"[" * 100_000)
+    monkeypatch.setattr(Server, "__call__", lambda self, request: nested)
+    with pytest.raises(ClusterError, match="discover: the API server answered 200"):
+        cluster.get(ONE)
 
 
 @pytest.mark.parametrize("content", [[], {}])
@@ -170,7 +247,7 @@ def test_an_answer_that_is_no_object_is_refused(
 
 def conditions(**states: str) -> tuple[int, object]:
     found = [{"type": key, "status": value} for key, value in states.items()]
-    return 200, {"kind": CRD.kind, "status": {"conditions": found}}
+    return 200, {"kind": CRD.kind, "metadata": {}, "status": {"conditions": found}}
 
 
 def test_a_kind_is_waited_for(cluster: Cluster, server: Server) -> None:
@@ -207,14 +284,82 @@ def test_a_kind_whose_names_are_taken_is_not_waited_for(cluster: Cluster, server
 def test_a_kubeconfig_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "kubeconfig"
     path.write_text(text)
-    with pytest.raises(ClusterError, match=r"kubeconfig .*kubeconfig: can't be used") as caught:
-        open_cluster(path, None)
+    with pytest.raises(ClusterError, match=r"kubeconfig \(--kubeconfig\): can't be used") as caught:
+        open_cluster(path, None, "airbundle:site/app")
     assert "--kubeconfig" in str(caught.value.hint)
+
+
+KUBECONFIG = (
+    "current-context: t\ncontexts: [{name: t, context: {cluster: t, user: t}}]\n"
+    "clusters: [{name: t, cluster: %s}]\nusers: [{name: t, user: {token: hunter2}}]\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "expected"),
+    [
+        ("{}", "the cluster 't' has no `server`"),
+        ("{server: ''}", "no https:// URL"),
+        ("{server: 'ftp://a.example'}", "no https:// URL"),
+        ("{server: 'https://a.example:99999999'}", "[Pp]ort"),
+        ("{server: 'https://[bad'}", "IPv6"),
+        ('{server: "https://a.example\\n/x"}', "white space"),
+        ('{server: "https://a.example/\\x01"}', "Invalid"),
+        ("{server: 5}", "can't be used"),
+        ("[" * 5000, "nested too deep"),
+        ("{server: x, bad: [", "no YAML at line 3, column 49"),
+    ],
+)
+def test_a_kubeconfig_is_refused_without_its_secrets(
+    tmp_path: Path, cluster: str, expected: str
+) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text(KUBECONFIG % cluster)
+    with pytest.raises(ClusterError, match=expected) as caught:
+        open_cluster(path, None, "airbundle:site/app")
+    assert "hunter2" not in f"{caught.value.message} {caught.value.hint}"
+
+
+def test_the_plain_server_of_this_machine_can_be_named(tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text(KUBECONFIG % "{server: 'http://localhost:8080'}")
+    with closing(open_cluster(path, None, "airbundle:site/app")) as cluster:
+        assert cluster.manager == "airbundle:site/app"
+
+
+def test_a_token_that_can_not_be_sent_is_not_shown(cluster: Cluster, server: Server) -> None:
+    server.answers = [(0, httpx.LocalProtocolError("Illegal header value b'Bearer hunter2'"))]
+    with pytest.raises(ClusterError, match="that HTTP can't send") as caught:
+        cluster.get(ONE)
+    assert "hunter2" not in f"{caught.value.message} {caught.value.hint}"
 
 
 def test_a_missing_kubeconfig_is_named(tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match="not found"):
-        open_cluster(tmp_path / "absent", None)
+        open_cluster(tmp_path / "absent", None, "airbundle:site/app")
+
+
+def test_the_kubeconfig_of_the_environment_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "of-the-site"))
+    with pytest.raises(ClusterError, match=r"kubeconfig .*/of-the-site \(KUBECONFIG\): can't"):
+        open_cluster(None, None, "airbundle:site/app")
+    monkeypatch.delenv("KUBECONFIG")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(ClusterError, match=r"^kubeconfig ~/\.kube/config: can't be used"):
+        open_cluster(None, None, "airbundle:site/app")
+
+
+def test_an_unknown_context_is_refused_with_those_that_are_there(tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text(
+        "{clusters: [{name: c, cluster: {server: 'https://a.example'}}], current-context: lab, "
+        "contexts: [{name: lab, context: {cluster: c}}, {name: hall, context: {cluster: c}}]}"
+    )
+    with pytest.raises(ClusterError, match="has no context 'plant'") as caught:
+        open_cluster(path, "plant", "airbundle:site/app")
+    assert caught.value.hint == "--context takes one of: hall, lab"
 
 
 def test_a_server_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -225,8 +370,8 @@ def test_a_server_that_is_not_there_is_named(tmp_path: Path) -> None:
         "users: [{name: t, user: {token: hunter2}}]\n"
     )
     with (
-        closing(open_cluster(path, None)) as cluster,
-        pytest.raises(ClusterError, match=r"API server https://127\.0\.0\.1:1: ") as caught,
+        closing(open_cluster(path, None, "airbundle:site/app")) as cluster,
+        pytest.raises(ClusterError, match=r"API server https://127\.0\.0\.1:1: Conn") as caught,
     ):
         cluster.get(ONE)
     assert "hunter2" not in f"{caught.value.message} {caught.value.hint}"

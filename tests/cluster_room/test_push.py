@@ -14,6 +14,7 @@ from bundler.cluster.push import (
     ARTIFACT_TYPE,
     bundle_artifact,
     plan_push,
+    pullables,
     push_artifact,
     push_bundle,
     top_tag,
@@ -214,6 +215,13 @@ def test_a_real_registry_takes_all_and_changes_nothing_the_second_time(
         assert (plan.transfers, plan.entries, plan.artifact) == ((), (), False)
         assert push(bundle, destination) == artifact
     assert listing(registry) == before
+    images = [each.reference for each in pullables(bundle, address) if each.kind == "image"]
+    assert images == [f"{address}/{REPOSITORY}@{before[f'room/push/{image_tag(bundle)}']}"]
+
+
+def image_tag(bundle: AuthenticatedBundle) -> str:
+    (image,) = (entry for entry in bundle.entries if entry.kind == "image")
+    return f"{image.repository}:{top_tag(image.descriptor.digest)}"
 
 
 def test_the_same_bundle_has_the_same_artifact(tmp_path: Path) -> None:

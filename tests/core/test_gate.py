@@ -163,3 +163,23 @@ def test_it_says_what_to_do(hint: str | None, told: str) -> None:
     with pytest.raises(PolicyError) as shut:
         gate.require_open([("targets/dev", finding(hint=hint))], OPEN, OPEN)
     assert shut.value.hint == told
+
+
+def test_it_names_a_finding_once_with_its_places_and_every_hint_once() -> None:
+    one, two = finding(hint="serve it inside"), finding(2)
+    found = [("targets/a", one), ("targets/b", one), ("targets/b", two), ("targets/b", finding(3))]
+    with pytest.raises(PolicyError) as shut:
+        gate.require_open(found, OPEN, OPEN)
+    assert shut.value.message.splitlines()[:2] == [
+        "the gate is shut: 3 findings",
+        "  targets/a, targets/b: external-host: ConfigMap search/c1: /data/a: names x.com",
+    ]
+    assert shut.value.hint == "serve it inside\nmend it, or waive it by name in the policy"
+    assert shut.value.findings[0] == {"where": ["targets/a", "targets/b"], **one.to_json()}
+
+
+def test_a_waiver_that_fits_nothing_is_told() -> None:
+    other = Waiver("external-host", "ConfigMap other/*", "Jo", "a proxy", "2026-06-30")
+    policy = Policy(waivers=(Waiver("external-host", "*", "Jo", "a", "2026-06-30"), other))
+    [told] = gate.unused(policy, [finding()])
+    assert (told.rule, told.severity, told.subject) == ("waiver", "warning", "ConfigMap other/*")

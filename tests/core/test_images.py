@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import json
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -75,6 +76,24 @@ KNOWN = ("quay.io/b/c:2", "redis", "app:1")
         (pod(containers=[{"env": [{"name": "RELATED_IMAGE_A", "value": "g/b:3"}]}]), ["g/b:3"]),
         (config_map(SIDECAR_IMAGE="g/b:3"), ["g/b:3"]),
         (obj("Secret", "v1", stringData={"image": "g/b:3"}), ["g/b:3"]),
+        (pod(containers=[{"args": ["--agent-image", "g/b:3"]}]), ["g/b:3"]),
+        (pod(containers=[{"args": ["--image-pull-policy", "x/y:3"]}]), []),
+        (pod(containers=[{"command": ["sh", "-c", "kubectl run x --image g/b:3"]}]), ["g/b:3"]),
+        (config_map(a='{"imageName": "g/b:3"}'), ["g/b:3"]),
+        (config_map(a='{"images": ["g/b:3", "g/c:4"], "x": ["g/d:5"]}'), ["g/b:3", "g/c:4"]),
+        (config_map(a="images: [g/b:3, g/c:4]"), ["g/b:3", "g/c:4"]),
+        (config_map(a="images:\n  - g/b:3\n  - g/c:4\nx:\n  - g/d:5\n"), ["g/b:3", "g/c:4"]),
+        (config_map(a="image: >-\n  g/b:3\n"), ["g/b:3"]),
+        (config_map(a="image: !!str g/b:3\n"), ["g/b:3"]),
+        (obj("X", "a/v1", spec={"runtimeImage": "g/b:3", "baseImage": "b"}), ["b", "g/b:3"]),
+        (obj("X", "a/v1", spec={"image": ["g/b:3", "b"]}), ["b", "g/b:3"]),
+        (obj("X", "a/v1", spec={"images": ["g/b:3"], "sideImages": ["c:1"]}), ["c:1", "g/b:3"]),
+        (obj("X", "a/v1", spec={"extraVolumes": [{"image": {"reference": "b:1"}}]}), ["b:1"]),
+        (obj("X", "a/v1", spec={"selector": {"pod": {"image": "b:1"}}}), ["b:1"]),
+        (
+            obj("X", "a/v1", metadata={"name": "x", "annotations": {"a.io/proxyImage": "g/b:3"}}),
+            ["g/b:3"],
+        ),
         # other spellings of what is known
         (
             config_map(a="docker.io/library/app:1 docker.io/app:1 library/app:1"),
@@ -107,6 +126,17 @@ def test_every_reference_is_found(manifest: dict[str, Any], expected: list[str])
     assert bool(places) == bool(expected)
     text = json.dumps(rewritten)
     assert "airbundle.invalid/models" not in text.replace(PLACEHOLDER_HOST, "")
+
+
+def test_long_texts_take_no_long_time() -> None:
+    started = time.monotonic()
+    texts = ("image:" + "\n" * 50_000, "a.-" * 50_000, "--image" * 20_000, "image: [" * 20_000)
+    for text in (*texts, "image:\n - a\n" * 10_000, ("image" + " " * 200) * 500):
+        assert references([config_map(a=text)], ()) == ()
+    manifest = config_map(a="app:1 " * 4000, **{f"k{number}": "app:1" for number in range(2000)})
+    rewritten, places = rewrite("dev", [manifest], placeholders("app:1"))
+    relocate("dev", rewritten, places, "a.b")
+    assert time.monotonic() - started < 20
 
 
 def test_an_image_in_a_field_is_known_everywhere() -> None:
@@ -166,6 +196,17 @@ def test_names_that_begin_alike_are_told_apart() -> None:
             ["/binaryData/a", "base64"],
         ),
         (obj("X", "a/v1", spec={"image": {"repository": "a/b", "tag": "1"}}), ["/spec/image"]),
+        (obj("X", "a/v1", spec={"image": {"name": "b", "tag": "1"}}), ["/spec/image/name"]),
+        (obj("X", "a/v1", spec={"sideImage": {"tag": "1"}}), ["/spec/sideImage/tag", "pieces"]),
+        (config_map(a="image:\n  repository: b\n"), ["/data/a", "pieces"]),
+        (config_map(a='{"image": {"repository": "b"}}'), ["/data/a", "pieces"]),
+        (
+            obj("Secret", "v1", data={"a": base64.b64encode(b"image: g/b:3").decode()}),
+            ["/data/a", "base64"],
+        ),
+        (pod(containers=[{"env": [{"name": "HELPER_IMAGE", "value": "b"}]}]), ["env/0/value"]),
+        (pod(containers=[{"args": ["--image=b"]}]), ["args/0", "could be anything"]),
+        (pod(containers=[{"args": ["--side-image", "b"]}]), ["args/1", "could be anything"]),
     ],
 )
 def test_what_cannot_be_replaced_is_refused(manifest: dict[str, Any], words: list[str]) -> None:

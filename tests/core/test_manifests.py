@@ -164,3 +164,35 @@ def test_the_order_of_applying() -> None:
 def test_the_order_is_stable_within_a_rank() -> None:
     objects = [config_map(name) for name in "cab"]
     assert apply_order(objects) == tuple(objects)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", ".."),
+        ("name", "."),
+        ("name", "a/b"),
+        ("name", "a%2fb"),
+        ("name", "a?b"),
+        ("namespace", ".."),
+        ("namespace", "a/b"),
+        ("apiVersion", "../v1"),
+        ("apiVersion", "a/b/c"),
+        ("kind", "Config/Map"),
+    ],
+)
+def test_a_name_that_is_a_path_is_refused(field: str, value: str) -> None:
+    """`..` in a path of the API is the folder above: the namespace, which would be deleted."""
+    metadata = {"name": "a", "namespace": "b"}
+    obj: dict[str, Any] = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
+    (metadata if field in metadata else obj)[field] = value
+    with pytest.raises(DocumentError, match="what the API server takes"):
+        parse_manifests(json.dumps(obj), "manifests")
+    with pytest.raises(ValueError, match="part of an object's id"):
+        ObjectId.of(obj)
+
+
+@pytest.mark.parametrize("name", ["system:node-reader", "a.b-c", "Any_Thing", "..a"])
+def test_names_that_are_odd_but_no_path_are_taken(name: str) -> None:
+    obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}
+    assert ObjectId.of(parse_manifests(json.dumps(obj), "manifests")[0]).name == name

@@ -10,7 +10,7 @@ import pytest
 from bundler.core.documents.bundle import Parameter, ParameterTarget
 from bundler.core.errors import PolicyError, UsageError
 from bundler.core.findings import Finding
-from bundler.core.parameters import Value, check, substitute, values
+from bundler.core.parameters import Value, check, require_allowed, substitute, values
 from bundler.core.reference import PLACEHOLDER_HOST
 
 Type = Literal["string", "integer", "boolean", "enum"]
@@ -45,6 +45,7 @@ POD: dict[str, Any] = {
     "hostNetwork": False,
     "hostAliases": [{"ip": "1.2.3.4"}],
     "runtimeClassName": "nvidia",
+    "dnsConfig": {"nameservers": ["10.0.0.1"]},
     "securityContext": {"runAsUser": 1, "seccompProfile": {"type": "RuntimeDefault"}},
     "containers": [
         {
@@ -52,7 +53,15 @@ POD: dict[str, Any] = {
             "image": f"{PLACEHOLDER_HOST}/a@sha256:{'0' * 64}",
             "command": ["run"],
             "args": ["--fast"],
-            "env": [{"name": "A", "value": "x"}, {"name": "B", "value": f"{PLACEHOLDER_HOST}/b"}],
+            "env": [
+                {"name": "A", "value": "x"},
+                {"name": "B", "value": f"{PLACEHOLDER_HOST}/b"},
+                {"name": "C", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
+            ],
+            "envFrom": [{"secretRef": {"name": "s"}}],
+            "workingDir": "/",
+            "volumeMounts": [{"name": "v", "mountPath": "/m", "subPath": "x"}],
+            "volumeDevices": [{"name": "v", "devicePath": "/d"}],
             "ports": [{"containerPort": 80, "hostPort": 80}],
             "securityContext": {"privileged": False},
             "livenessProbe": {
@@ -69,7 +78,10 @@ RBAC = "rbac.authorization.k8s.io/v1"
 ADMISSION = "admissionregistration.k8s.io/v1"
 OBJECTS: list[dict[str, Any]] = [
     obj("Deployment", "apps/v1", spec={"replicas": 2, "paused": False, "template": {"spec": POD}}),
-    obj("ConfigMap", data={"host": "db", "text": "airbundle.invalid/models/m"}),
+    obj(
+        "ConfigMap",
+        data={"host": "db", "run.sh": "echo", "a/b.py": "1", "text": "airbundle.invalid/models/m"},
+    ),
     obj("Ingress", "networking.k8s.io/v1", spec={"rules": [{"host": "a.corp"}]}),
     obj("Role", RBAC, rules=[{"verbs": ["get"]}]),
     obj("ClusterRole", RBAC, aggregationRule={"clusterRoleSelectors": [{"a": "b"}]}),
@@ -88,6 +100,8 @@ OBJECTS: list[dict[str, Any]] = [
         "acme.io/v1",
         image="plain",
         command="c",
+        runtimeImage="plain",
+        IMAGES=["plain"],
         args="a",
         serviceAccount="sa",
         storageUri="pvc://m",
@@ -96,6 +110,49 @@ OBJECTS: list[dict[str, Any]] = [
         webhooks=[{"name": "w"}],
         clientConfig={"url": "u"},
         hostPID="p",
+    ),
+    {
+        **obj("Secret", type="Opaque", stringData={"password": "p"}),
+        "metadata": {
+            "name": "x",
+            "namespace": "s",
+            "annotations": {"kubernetes.io/service-account.name": "a", "note": "n"},
+        },
+    },
+    obj("APIService", "apiregistration.k8s.io/v1", spec={"insecureSkipTLSVerify": False}),
+    obj("GroupRestriction", "authorization.openshift.io/v1", groupNames=["g"]),
+    obj("NetworkPolicy", "networking.k8s.io/v1", spec={"podSelector": {"app": "x"}}),
+    obj("CiliumNetworkPolicy", "cilium.io/v2", specs=[{"egress": "e"}]),
+    obj("EndpointSlice", "discovery.k8s.io/v1", endpoints=[{"addresses": ["10.0.0.1"]}]),
+    obj(
+        "PersistentVolumeClaim",
+        spec={
+            "volumeName": "v",
+            "storageClassName": "c",
+            "dataSource": {"name": "d"},
+            "dataSourceRef": {"name": "d"},
+            "resources": {"requests": {"storage": "1Gi"}},
+        },
+    ),
+    obj(
+        "StorageClass",
+        "storage.k8s.io/v1",
+        provisioner="p",
+        parameters={"server": "s"},
+        mountOptions=["o"],
+        reclaimPolicy="Retain",
+    ),
+    obj("VolumeAttributesClass", "storage.k8s.io/v1", driverName="d", parameters={"iops": "1"}),
+    obj("Service", spec={"externalName": "e", "externalIPs": ["1.2.3.4"], "type": "ClusterIP"}),
+    obj(
+        "InferenceService",
+        "serving.kserve.io/v1beta1",
+        spec={"predictor": {"model": {"storage": {"path": "p", "key": "k"}}}},
+    ),
+    obj(
+        "Workflow",
+        "argoproj.io/v1alpha1",
+        spec={"templates": [{"script": {"language": "sh"}, "source": "echo"}]},
     ),
     {
         "apiVersion": "v1",
@@ -136,6 +193,38 @@ def findings(kind: str, path: str, type: Type = "string") -> tuple[Finding, ...]
         ("Deployment", "/spec/template/spec/volumes/0/name"),
         ("Deployment", f"{C}/env/1/value"),
         ("ConfigMap", "/data/text"),
+        ("Deployment", f"{C}/env/0/name"),
+        ("Deployment", f"{C}/env/2/valueFrom/secretKeyRef/name"),
+        ("Deployment", f"{C}/envFrom/0/secretRef/name"),
+        ("Deployment", f"{C}/workingDir"),
+        ("Deployment", f"{C}/volumeMounts/0/mountPath"),
+        ("Deployment", f"{C}/volumeDevices/0/devicePath"),
+        ("Deployment", "/spec/template/spec/dnsConfig/nameservers/0"),
+        ("Deployment", "/metadata"),
+        ("ConfigMap", "/data/run.sh"),
+        ("ConfigMap", "/data/a~1b.py"),
+        ("Secret", "/type"),
+        ("Secret", "/metadata/annotations/kubernetes.io~1service-account.name"),
+        ("APIService", "/spec/insecureSkipTLSVerify"),
+        ("APIService", "/metadata/name"),
+        ("GroupRestriction", "/groupNames/0"),
+        ("NetworkPolicy", "/spec/podSelector/app"),
+        ("CiliumNetworkPolicy", "/specs/0/egress"),
+        ("EndpointSlice", "/endpoints/0/addresses/0"),
+        ("PersistentVolumeClaim", "/spec/volumeName"),
+        ("PersistentVolumeClaim", "/spec/dataSource/name"),
+        ("PersistentVolumeClaim", "/spec/dataSourceRef/name"),
+        ("StorageClass", "/provisioner"),
+        ("StorageClass", "/parameters/server"),
+        ("StorageClass", "/mountOptions/0"),
+        ("VolumeAttributesClass", "/driverName"),
+        ("Service", "/spec/externalName"),
+        ("Service", "/spec/externalIPs/0"),
+        ("InferenceService", "/spec/predictor/model/storage/path"),
+        ("Workflow", "/spec/templates/0/script/language"),
+        ("Workflow", "/spec/templates/0/source"),
+        ("Custom", "/runtimeImage"),
+        ("Custom", "/IMAGES/0"),
         ("Deployment", "/kind"),
         ("Deployment", "/apiVersion"),
         ("Deployment", "/metadata/name"),
@@ -171,6 +260,24 @@ def test_a_forbidden_place_is_an_error(kind: str, path: str) -> None:
     assert finding.message.endswith("which no parameter may change")
 
 
+@pytest.mark.parametrize("path", ["/kind", "/metadata/name", f"{C}/command/0"])
+@pytest.mark.parametrize("type", ["string", "integer", "boolean", "enum"])
+def test_a_forbidden_place_is_refused_once_more_on_the_far_side(path: str, type: Type) -> None:
+    given = parameter(ParameterTarget("Deployment", "x", path), type=type, default=7)
+    with pytest.raises(PolicyError, match=f"parameter size: {path} is .*no parameter may change"):
+        require_allowed([given], OBJECTS)
+
+
+def test_a_value_of_another_type_is_refused_once_more_on_the_far_side() -> None:
+    given = parameter(ParameterTarget("ConfigMap", "x", "/data/host"), type="integer", default=7)
+    with pytest.raises(PolicyError, match="expected one int to replace, found str"):
+        require_allowed([given], OBJECTS)
+
+
+def test_a_place_that_is_not_in_this_target_is_nothing_to_refuse() -> None:
+    require_allowed([parameter(ParameterTarget("Deployment", "y", "/kind"))], OBJECTS)
+
+
 @pytest.mark.parametrize(
     ("kind", "path", "type"),
     [
@@ -182,6 +289,12 @@ def test_a_forbidden_place_is_an_error(kind: str, path: str) -> None:
         ("ConfigMap", "/data/host", "string"),
         ("Ingress", "/spec/rules/0/host", "string"),
         ("PersistentVolume", "/spec/storageClassName", "string"),
+        ("PersistentVolumeClaim", "/spec/resources/requests/storage", "string"),
+        ("PersistentVolumeClaim", "/spec/storageClassName", "string"),
+        ("StorageClass", "/reclaimPolicy", "string"),
+        ("Secret", "/stringData/password", "string"),
+        ("Secret", "/metadata/annotations/note", "string"),
+        ("Service", "/spec/type", "string"),
         ("Namespace", "/metadata/labels/tier", "string"),
     ],
 )
@@ -197,7 +310,7 @@ def test_an_allowed_place_is_not(kind: str, path: str, type: Type) -> None:
         ("/spec/paused", "integer", "expected one int to replace, found bool"),
         ("/spec/paused", "enum", "expected one str to replace, found bool"),
         ("/spec/template/spec/containers", "string", "found list"),
-        ("/metadata", "string", "found dict"),
+        ("/spec/template/spec", "string", "found dict"),
         ("/spec/nothing", "string", "isn't there in any target"),
         ("/spec/template/spec/containers/1/name", "string", "isn't there in any target"),
     ],
@@ -292,6 +405,7 @@ def test_a_setting_becomes_a_value_of_the_type(name: str, text: str, expected: V
         ("storageClass", "Fast", "what matches"),
         ("storageClass", "fast\n", "what matches"),
         ("storageClass", "fast-and-long", "what matches"),
+        ("free", "x" * 1025, "1024 characters at most"),
         ("free", f"{PLACEHOLDER_HOST}/x", "a value without airbundle.invalid"),
         ("free", "AIRBUNDLE.invalid/models/x", "a value without airbundle.invalid"),
     ],

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from bundler.core.differences import Difference
 from bundler.core.manifests import JsonObject, ObjectId
 from bundler.core.plan import (
     Owned,
@@ -48,8 +49,23 @@ def test_each_object_is_in_one_list() -> None:
         removed=(oid("gone"),),
         unchanged=(oid("same"),),
         unchecked=(ObjectId("v1", "ConfigMap", "later", "unseen"),),
+        differences={oid("old"): (Difference("/data/text", None, "x"),)},
     )
     assert not plan.empty
+
+
+def test_what_is_there_and_of_no_release_is_adopted() -> None:
+    found = replace(there(config_map("serving", "found", text="x")), foreign=True)
+    plan = make_plan([found], (), ())
+    assert (plan.adopted, plan.changed, plan.unchanged) == ((oid("found"),), (), ())
+    assert not plan.empty
+
+
+def test_a_plan_in_json_has_what_differs() -> None:
+    old, new = (config_map("serving", "one", text=text) for text in "ab")
+    (changed,) = make_plan([there(old, new)], (), ()).to_json()["changed"]
+    assert changed["name"] == "one"
+    assert changed["differences"] == (Difference("/data/text", "a", "b"),)
 
 
 def test_nothing_to_do_is_an_empty_plan() -> None:

@@ -41,6 +41,7 @@ def index_entries() -> Iterator[Case]:
         "an unknown media type": entries(lambda m: m[1].update(mediaType="text/plain")),
         "another size": entries(lambda m: m[1].update(size=m[1]["size"] + 1)),
         "a ModelPack that is a docker manifest": _docker_modelpack,
+        "an empty name": named(1, ""),
         "a model that only the index has": _unlocked(3),
         "a ModelPack that only the index has": _unlocked(2),
     }
@@ -54,6 +55,10 @@ def index_entries() -> Iterator[Case]:
         "no repository": "registry.corp/@{digest}",
         "a port": "registry.corp:5000/team/server@{digest}",
         "the host `models`": "models/server@{digest}",
+        "a space": "registry.corp/team x@{digest}",
+        "a newline": "registry.corp/x\nverified@{digest}",
+        "another letter": "registry.corp/ü@{digest}",
+        "513 characters": "registry.corp/" + 428 * "x" + "@{digest}",
     }.items():
         yield Case(f"entries: an image with {name}", "integrity", _image_named(form))
 
@@ -121,6 +126,7 @@ def bundles() -> Iterator[Case]:
             lambda m: m["config"].update(mediaType=fmt.OCI_CONFIG)
         ),
         "config that is no object": config_no_object,
+        "config of more than 4 MiB": config(lambda c: c["tools"].update(x=4 * 1024**2 * "x")),
         "config of another name": config(lambda c: c.update(name="other")),
         "config of another version": config(lambda c: c.update(version="2.0.0")),
         "config of a later format": config(lambda c: c.update(formatVersion=2)),

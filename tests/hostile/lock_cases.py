@@ -49,6 +49,7 @@ def locks() -> Iterator[Case]:
         return lock(lambda k: k["files"][0]["files"][0].update(members))
 
     makes: dict[str, Make] = {
+        "more than 16 MiB": lock(lambda k: k.update(x=16 * 1024**2 * "x")),
         "a model is missing": lock(lambda k: k["models"].clear()),
         "a model twice": lock(twin),
         "a file set twice": lock(lambda k: k["files"].append(k["files"][0])),

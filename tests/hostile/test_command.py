@@ -28,7 +28,7 @@ OTHER = PrivateKey.generate(Algorithm.P256)
 # Every place of a bundle that a message can name.
 NAMED = re.compile(
     r"error: .*(airbundle\.sig\.json|signature|slot|oci-layout|index\.json"
-    r"|blobs/sha256/[0-9a-f]{64}|the end of the file)"
+    r"|blobs/sha256/[0-9a-f]{64}|the end of the file|is no airbundle bundle)"
 )
 
 
@@ -141,7 +141,10 @@ def twice(parts: Parts) -> bytes:
         (missing, r"blobs/sha256/.* \(files/data: layer train\.jsonl\)|too early"),
         (twice, "the end of the file"),
         (lambda parts: parts.file() + b"\0", r"b\.tar: expected \d+ bytes, found \d+"),
-        (lambda parts: parts.file()[:-1], r"b\.tar: ends at byte \d+, .* too early"),
+        (
+            lambda parts: parts.file()[:-1],
+            r"b\.tar: ends too early: has \d+ bytes, expected at least \d+",
+        ),
     ],
     ids=["extra", "missing", "twice", "trailing", "cut off"],
 )

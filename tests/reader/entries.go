@@ -5,6 +5,9 @@ import (
 )
 
 const (
+	maxName   = 512
+	nameChars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-/@:"
+
 	bundleType = "application/vnd.airbundle.bundle.v1+json"
 	packType   = "application/vnd.cncf.model.manifest.v1+json"
 	filesType  = "application/vnd.airbundle.files.v1"
@@ -29,6 +32,9 @@ type entry struct {
 
 // classify finds the group of a name, and checks its form (§6).
 func classify(e *entry) error {
+	if len(e.name) < 1 || len(e.name) > maxName || hasOther(e.name) {
+		return badf("an entry's name has other characters or is too long: %.80q", e.name)
+	}
 	if e.name == "bundle" {
 		e.group = groupBundle
 		return nil
@@ -49,6 +55,11 @@ func classify(e *entry) error {
 		return badf("entry %q: not <host>/<repository>@<its digest>", e.name)
 	}
 	return nil
+}
+
+// hasOther says whether s has a character that no name has (§6).
+func hasOther(s string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune(nameChars, r) })
 }
 
 // typed checks an entry's media type and artifactType (§6).

@@ -27,6 +27,9 @@ type lock struct {
 
 // parseLock reads lock.json (§10).
 func parseLock(b []byte) (*lock, error) {
+	if len(b) > maxLock {
+		return nil, badf("lock.json has more than 16 MiB")
+	}
 	o, err := parseObject(b)
 	if err != nil {
 		return nil, err

@@ -63,6 +63,9 @@ func (w *walker) checkOwn(e *entry, st *statement) (lock descriptor, err error) 
 // checkConfig checks the bundle's config, against the statement if there is
 // one (§7, §11.6).
 func checkConfig(b []byte, st *statement) error {
+	if len(b) > maxNode {
+		return badf("it has more than 4 MiB")
+	}
 	o, err := parseObject(b)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package main
 
 const (
 	maxNode     = 4 << 20  // §5: an index or manifest
+	maxLock     = 16 << 20 // §5: the lock
 	maxMetadata = 64 << 20 // §5: all metadata blobs together
 	maxNesting  = 4        // §5: indexes below index.json
 )

@@ -97,6 +97,16 @@ HOSTILE: dict[str, bytes] = {
     "build": b"cos\nsystem\n}b\0",
     "new object": b"cos\nsystem\n)\x81\0",
     "new object with keywords": b"cos\nsystem\n)}\x92\0",
+    "import, then trailing bytes": b"csys\npath\nS'x'\na0cevilmod\nx\n.\n# notes\n",
+    "import, and the end": b"cevilmod\nx\n.",
+    "import of a name with a space": b"cevil mod\nx\n.\n# notes\n",
+    "instance of a name with a space": b"(S'x'\nievil mod\nx\n.\n# notes\n",
+    "import by the stack": b"S'evilmod'\nS'x'\n\x93.\n# notes\n",
+    "import behind a pickle": b"I1\n.cevilmod\nx\n.\n# notes\n",
+    "call behind a pickle": b"L1950L\n.I1\n.cos\nsystem\n(S'true'\ntR.garbage",
+    "call given an import": b"cos\nsystem\ncmod\nARGUMENTS\nR.\n# notes\n",
+    "magic and a name with a space": b"\x80\x02cevil mod\nx\ngarbage",
+    "magic behind a constant": b"N0\x80\x02cevilmod\nx\ngarbage",
     "magic later": b"(\x80\x02cos\nsystem\n(S'true'\ntR.",
     "hexadecimal number first": b"I0x1f\n0cos\nsystem\n(S'true'\ntR.",
     "number with a NUL first": b"I1\x00x\n0cos\nsystem\n(S'true'\ntR.",
@@ -134,11 +144,26 @@ HARMLESS: dict[str, bytes] = {
     "card": b"---\nlicense: mit\n---\n# Model\n" * 50,
     "vocabulary": b"[PAD]\n[unused0]\n[CLS]\nthe\n" * 500,
     "words with c": b"cat\ndog\ncow\nbird\nrabbit\n" * 300,
+    "words with c and R": b"cat\ndog\ncow\nbird\nRabbit\n" * 300,
+    "words with c and b": b"cat\ndog\ncow\nbear\nbird\n" * 300,
+    "prose with c": b"chat template\nfor models\ncan be used\nhere\nRight.\n",
+    "source of classes": b"class A(B):\n    x = 1\n\n    def y(self): return 1.\n",
+    "source of imports": b"import os\nimport sys\n.5\n",
+    "shell": b"cd build\ncmake ..\nmake install\n./run.\n",
+    "merges": b"#version: 0.2\ni n\nt h\na n\nR e\n. .\n",
+    "letters": "\n".join(map(chr, range(33, 127))).encode(),
+    "letters from c": "\n".join(map(chr, range(99, 127))).encode() + b"\n.\n",
+    "licence": b"                     Apache License\n               Version 2.0\n",
+    "notes": b"N. B. this is text.\nI. First.\n",
+    "yaml": b"config:\n  a: 1\n  b: [2.]\n",
+    "formula": b"x^2 + y^2 = z^2, as everybody knows who has ever seen a triangle.\n" * 40,
+    "formula alone": b"x^2",
+    "hC": b"hC is no compression, and HGH neither.\n" * 40,
     "words with b": b"cat\ndog\nbird\nbuild\n" * 300,
     "prose with I": b"If you have\nIt is\nRunning.\n.",
     "prose with V": b"Very long prose\nReally\n" + b"V" * 100_000,
     "prose with N": b"N. B. this is no pickle, it is prose.\n",
-    "prose in brackets": b"(in this repository\nis a model)\n(tR.",
+    "prose in brackets": b"(in this repository\nis a model)\n(to be read).",
     "numbers": b"0.5 0.25\n" * 100,
     "a magic alone": b"\x80\x02",
     "constants, then garbage": b"\x80\x02K\x01\x00",
@@ -198,5 +223,5 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
 def test_the_real_model_holds_no_pickle(minilm: Path) -> None:
     for location in sorted(path for path in minilm.rglob("*") if path.is_file()):
         name, size = location.relative_to(minilm).as_posix(), location.stat().st_size
-        with location.open("rb") as stream:
-            assert list(PickleScanner().scan(ScanSubject(name, size, lambda s=stream: s))) == []  # type: ignore[misc]
+        subject = ScanSubject(name, size, lambda path=location: path.open("rb"))  # type: ignore[misc]
+        assert list(PickleScanner().scan(subject)) == []

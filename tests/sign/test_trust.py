@@ -171,7 +171,7 @@ def test_slot_and_sidecar_over_different_statements_are_refused(keys: Keys) -> N
     message = refusal(
         keys.ann.public, sign(RELEASE.statement(), keys.ann), sign(other.statement(), keys.ann)
     )
-    assert message == "b.tar: slot and b.tar.sig.json are over different statements"
+    assert message == "slot and b.tar.sig.json are over different statements"
 
 
 def test_no_rule_for_the_name(keys: Keys) -> None:

@@ -315,6 +315,17 @@ def test_a_broken_archive_is_refused(name: str, tmp_path: Path) -> None:
         _resolve("docker-archive:a.tar", tmp_path)
 
 
+def test_what_the_system_says_is_an_error_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("bundler.sources.docker_archive.read_members", broken)
+    with pytest.raises(SourceError, match=r"a\.tar: input/output error"):
+        _resolve("docker-archive:a.tar", tmp_path)
+
+
 def test_too_many_members_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bundler.sources.tar_members.MAX_MEMBERS", 10)
     extra = [item for number in range(20) for item in _member(f"m{number}")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -126,10 +127,14 @@ def test_a_weight_index_names_what_is_there(root: Path) -> None:
         (_map(a="../../etc/passwd"), "names 1 files"),
         (b'{"weight_map": {"a": 1}}', "expected weight_map"),
         (b'{"weight_map": []}', "expected weight_map"),
-        (b"[]", "expected weight_map"),
-        (b"{", "is not JSON"),
-        (b"\xff", "is not JSON"),
-        (b"[" * 100_000, "is not JSON"),
+        (b'{"weight_map": {}, "weight_map": {}}', "expected weight_map"),
+        (b'{"weight_map": {"a": "\\ud800"}}', "half of a surrogate pair"),
+        (b"[]", "is not a JSON object"),
+        (b"{", "is not a JSON object"),
+        (b"\xff", "is not a JSON object"),
+        pytest.param(b"[" * 100_000, "is not a JSON object", id="deep"),
+        pytest.param(b'{"a":' + b"[" * 100_000, "nested deeper than 64", id="deep within"),
+        pytest.param(_map(a="m" * 16_000_000), "expected at most 16000000 bytes", id="long"),
     ],
 )
 def test_a_bad_weight_index_is_refused(data: bytes, problem: str, root: Path) -> None:
@@ -154,3 +159,44 @@ def test_the_real_model_resolves(minilm: Path) -> None:
     assert found.findings == ()
     with pytest.raises(PolicyError, match=r"its card states 'apache-2\.0'"):
         resolve(_model(source=str(minilm), license="MIT"), Path("/"))
+
+
+def test_a_hostile_weight_index_takes_no_memory(root: Path) -> None:
+    _index(root, b'{"weight_map":[' + b"[]," * 200_000 + b"[]]}")
+    tracemalloc.start()
+    try:
+        with pytest.raises(SourceError, match="expected weight_map"):
+            resolve(_model(), root)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * 1024**2
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("a" * 900, "file name too long"),
+        ("/".join(["ab"] * 2000), "file name too long"),
+        ("a\0b", "is no path"),
+        ("a\ud800b", "is no path"),
+    ],
+    ids=["name", "path", "NUL", "half of a pair"],
+)
+def test_a_source_that_is_no_path_is_refused(source: str, problem: str, root: Path) -> None:
+    with pytest.raises(SourceError, match=problem):
+        resolve(_model(source=source), root)
+
+
+def test_a_card_that_the_system_can_not_look_for_is_refused(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder whose own path just fits."""
+
+    def refuse(location: Path) -> None:
+        if location.name == "README.md":
+            raise OSError(36, "File name too long")
+
+    monkeypatch.setattr("bundler.sources.model.os.lstat", refuse)
+    with pytest.raises(SourceError, match=r"README\.md: file name too long"):
+        resolve(_model(), root)

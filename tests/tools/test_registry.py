@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -219,6 +220,31 @@ def test_an_upload_goes_nowhere_else_and_tells_no_secrets(connect: Connect, plac
         destination.put_blob("x", BLOB, Again())
     assert len(server.requests) == 1
     assert SECRET not in f"{caught.value.message} {caught.value.hint}"
+
+
+@pytest.mark.parametrize("place", ["http://[bad/x", "http://127.0.0.1:99999/x"])
+def test_a_place_that_is_no_url_is_refused(connect: Connect, place: str) -> None:
+    destination, server = connect(answer(202, location=place))
+    with pytest.raises(SourceError, match="no URL"):
+        destination.put_blob("x", BLOB, Again())
+    assert len(server.requests) == 1
+
+
+def test_a_packed_answer_is_not_unpacked(connect: Connect) -> None:
+    packed = gzip.compress(gzip.compress(b"x" * 1000))
+    bomb = httpx.Response(
+        500, stream=httpx.ByteStream(packed), headers={"content-encoding": "gzip, gzip"}
+    )
+    destination, server = connect(answer(200), bomb)
+    with pytest.raises(SourceError, match="found Content-Encoding 'gzip, gzip'"):
+        destination.tagged("x", "v1")
+    assert {each.headers["accept-encoding"] for each in server.requests} == {"identity"}
+
+
+def test_a_refusal_nested_without_end_is_shown_without_its_words(connect: Connect) -> None:
+    destination, _ = connect(httpx.Response(500, content=b"[" * 100_000))
+    with pytest.raises(SourceError, match=r"answered 500$"):
+        destination.put_manifest("x", "v1", BLOB, DATA)
 
 
 def test_a_redirect_of_a_put_is_not_followed(connect: Connect) -> None:

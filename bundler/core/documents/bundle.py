@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
+from bundler.core import patterns
 from bundler.core.documents.checks import (
     HOST,
     INSIDE,
@@ -183,11 +184,16 @@ class Parameter:
             yield Problem(("values",), "is missing or empty: an enum needs at least one")
         if self.type != "enum" and self.values:
             yield Problem(("values",), f"is only for type: enum, not {self.type}")
+        if isinstance(self.default, str) and len(self.default) > patterns.VALUE_LENGTH:
+            problem = f"is too long, expected {patterns.VALUE_LENGTH} at most"
+            yield Problem(("default",), problem)
         if self.pattern is not None:
             try:
                 re.compile(self.pattern)
             except (re.error, OverflowError, RecursionError) as error:
                 yield Problem(("pattern",), f"is no regular expression: {error}")
+            if slow := patterns.problem(self.pattern):
+                yield Problem(("pattern",), slow, "use one such as [a-z0-9.-]{1,63}")
 
 
 @dataclass(frozen=True, kw_only=True)

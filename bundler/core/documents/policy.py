@@ -10,8 +10,9 @@ from bundler.core.documents.checks import DAY, HOST, LINE, Problem, matches, sho
 from bundler.core.documents.members import About
 from bundler.core.documents.structure import parse_document
 
-# Rules without which there is no bundle to speak of: no policy can let their findings pass.
-UNWAIVABLE = frozenset({"closure"})
+# Rules without which there is no bundle to speak of, or nothing that could be let pass: a parameter
+# without a place would be shown to a site and change nothing.
+UNWAIVABLE = frozenset({"closure", "parameter-target"})
 
 _ALLOWED = matches(
     rf"(\*\.)?{HOST}(:[0-9]{{1,5}})?", "a host name, *.suffix, or either with a port", 260

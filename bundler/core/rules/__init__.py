@@ -24,7 +24,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 # Stands in the lock: whoever changes what is found raises it.
-RULES_VERSION = "1"
+RULES_VERSION = "2"
 
 __all__ = ["RULES", "RULES_VERSION", "Rule", "RuleContext", "check"]
 

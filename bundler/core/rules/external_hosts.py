@@ -15,7 +15,7 @@ from bundler.core.findings import Finding
 from bundler.core.jsonpointer import Path
 from bundler.core.manifests import JsonObject, ObjectId
 from bundler.core.rules.context import RuleContext
-from bundler.core.rules.hostnames import Mention, mentions
+from bundler.core.rules.hostnames import Mention, mentions, place
 from bundler.core.rules.walk import Text, texts
 
 ID = "external-host"
@@ -30,6 +30,20 @@ _NAME_FIELDS = frozenset(
     runtimeClassName schedulerName signerName storageClassName topologyKey topologyKeys
     volumeAttributesClassName
     """.split()
+)
+# Fields that are there to lead somewhere: (kind or "", the field's names). An address counts in
+# them, and so does a name that tells nothing.
+_WAYS = (
+    ("Service", ("externalName",)),
+    ("Endpoints", ("addresses", "ip")),
+    ("Endpoints", ("notReadyAddresses", "ip")),
+    ("EndpointSlice", ("endpoints", "addresses")),
+    ("PersistentVolume", ("targetPortal",)),
+    ("PersistentVolume", ("portals",)),
+    ("PersistentVolume", ("monitors",)),
+    ("", ("nfs", "server")),
+    ("", ("hostAliases", "ip")),
+    ("", ("dnsConfig", "nameservers")),
 )
 _LABEL_FIELDS = frozenset({"labels", "matchLabels", "nodeSelector", "selector"})
 _NAMED = frozenset({"metadata", "roleRef", "subjects", "sysctls", "webhooks"})
@@ -46,19 +60,19 @@ _PROSE = frozenset({"$schema", "description", "example", "externalDocs", "patter
 def check(obj: JsonObject, context: RuleContext) -> Iterator[Finding]:
     """A finding for each host at each place, unless the policy's `allowHosts` names it."""
     subject = str(ObjectId.of(obj))
-    places = {
+    found = {
         (jsonpointer.spell(text.path), str(mention))
         for text in texts(obj)
         if not _is_documentation(obj, text.path)
-        for mention in _mentions(text)
+        for mention in _mentions(text) or _ways(obj, text)
         if not any(_allows(entry, mention) for entry in context.policy.allow_hosts)
     }
-    for place, host in sorted(places):
+    for where, host in sorted(found):
         yield Finding(
             ID,
             "error",
             subject,
-            f"{place}: names the host {host!r}, which is outside of the cluster",
+            f"{where}: names the host {host!r}, which is outside of the cluster",
             hint="write <service>.<namespace>.svc, or list the host under allowHosts in the policy",
         )
 
@@ -66,6 +80,15 @@ def check(obj: JsonObject, context: RuleContext) -> Iterator[Finding]:
 def _mentions(text: Text) -> set[Mention]:
     names = text.nested or not _is_name(text.path)
     return mentions(text.value, text.before, code=_is_code(text), names=names)
+
+
+def _ways(obj: JsonObject, text: Text) -> set[Mention]:
+    fields = tuple(step for step in text.path if isinstance(step, str))
+    leads = any(
+        kind in ("", obj["kind"]) and fields[-len(names) :] == names for kind, names in _WAYS
+    )
+    host = place(text.value) if leads and not text.nested else None
+    return {host} if host else set()
 
 
 def _allows(entry: str, mention: Mention) -> bool:

@@ -25,9 +25,11 @@ _VARIABLE = r"(?:\$\(\w+\)|\$?\{\w+\}|\$\w+|%s)"
 _LABEL = rf"(?:[\w-]|{_VARIABLE})+"
 _PORT = r":(?P<port>[0-9]{1,5})(?![\w.]*\w)"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-# The host of a URL, of a protocol-relative one, and of bash's own /dev/tcp/HOST/PORT.
+# The host of a URL (browsers and libraries are content with one slash), of a protocol-relative
+# one, and of bash's own /dev/tcp/HOST/PORT.
 _URL = re.compile(
-    r"(?P<lead>\b(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,20}):/{2,}|/dev/(?:tcp|udp)/|(?<![\w:/.])//)"
+    r"(?P<lead>\b(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,20}):/{2,}|\b(?P<web>(?i:https?|wss?|ftp)):/"
+    r"|/dev/(?:tcp|udp)/|(?<![\w:/.])/{2,})"
     r"(?:[^\s/?#\\\"'<>]*@)?"
     rf"(?P<host>\[[0-9A-Fa-f:.]+(?:%\w+)?\]|\.?{_LABEL}(?:\.{_LABEL})*)(?:{_PORT})?"
 )
@@ -49,7 +51,13 @@ _FETCH = re.compile(
 _CAMEL = re.compile(r"[A-Z]\w*[a-z]\w*")
 _NUMBERED = re.compile(r"v?\d+")
 _ESCAPED_SPACE = re.compile(r"\\[nrt]")
+# What a program has in quotes as a list: "a.example,b.example".
+_QUOTED_LIST = re.compile(
+    r"""(?P<quote>["'`])\s*[^\s,;|"'`]+(?:\s?[,;|]\s?[^\s,;|"'`]+)+\s*(?P=quote)"""
+)
 _WINDOW = 200
+# No resolver takes a longer name.
+_LONGEST = 253
 _COUNTRY = len("cc")
 
 
@@ -110,7 +118,8 @@ class Token:
 
     def is_quoted(self) -> bool:
         """Whether it stands right after a quote and ends with one, a port or a path."""
-        return self.left.endswith(('"', "'", "`")) and self.right[:1] in {'"', "'", "`", "/", ":"}
+        is_ended = self.right[:1] in {"/", ":"} or self.right.lstrip()[:1] in {'"', "'", "`"}
+        return self.left.endswith(('"', "'", "`")) and is_ended
 
 
 def mentions(
@@ -126,10 +135,19 @@ def mentions(
     found = [_of_url(url) for url in urls]
     found += [_of_address(each) for each in _IPV6_PORT.finditer(text)]
     taken = {place for url in urls for place in range(*url.span("host"))}
+    lists = _QUOTED_LIST.finditer(text) if code else ()
+    listed = {place for each in lists for place in range(*each.span())}
     for match in _DOTTED.finditer(text):
         if match.start() not in taken and match.end() - 1 not in taken:
-            found.append(_of_token(Token(text, before, match), code=code, names=names))
+            is_code = code and match.start() not in listed
+            found.append(_of_token(Token(text, before, match), code=is_code, names=names))
     return {mention for mention in found if mention and not mention.is_internal()}
+
+
+def place(text: str) -> Mention | None:
+    """The host outside of the cluster that a field which holds nothing but a host names."""
+    mention = Mention(_ascii(text.strip()))
+    return None if mention.is_internal() else mention
 
 
 def _plain(text: str) -> str:
@@ -142,15 +160,21 @@ def _plain(text: str) -> str:
 
 
 def _of_url(url: re.Match[str]) -> Mention | None:
-    scheme = (url["scheme"] or "").lower()
-    host = _ascii(re.sub(_VARIABLE, "*", url["host"]))
+    scheme = (url["scheme"] or url["web"] or "").lower()
+    host = _without_end(_ascii(re.sub(_VARIABLE, "*", url["host"])))
     if scheme in hostwords.LOCAL_SCHEMES:
         return None
-    if url["lead"] == "//" and not _suffix(host) and _parsed(host) is None:
+    if not url["lead"].strip("/") and not _suffix(host) and _parsed(host) is None:
         return None
     if scheme in hostwords.HUB_SCHEMES:
         return Mention(host, _port(url), scheme)
     return Mention(host, _port(url) or _DEFAULT_PORTS.get(scheme))
+
+
+def _without_end(host: str) -> str:
+    """`host` without variables at its end, when it is one without them: they may be empty."""
+    bare = host.rstrip("*")
+    return bare if bare != host and (_suffix(bare) or _parsed(bare)) else host
 
 
 def _of_address(match: re.Match[str]) -> Mention | None:
@@ -219,6 +243,8 @@ def _is_word(token: Token, labels: list[str]) -> bool:
         or _MODULE_MEMBER.match(token.right)
         or _IMPORT.search(token.left)
         or _NUMBERED.fullmatch(labels[-2])
+        or labels[-2] in hostwords.FILE_SUFFIXES
+        or (labels[-1] in hostwords.KEYS and labels[-2] in hostwords.OWNERS)
         or labels[0].lower() in hostwords.REVERSE_DNS
         or token.left.endswith((".", "]", ")", "}"))
     )
@@ -262,7 +288,7 @@ def _ascii(name: str) -> str:
 def _suffix(host: str) -> str | None:
     """The public suffix of `host`; None when it has none, or is a single label."""
     labels = host.lstrip("_").split(".")
-    if labels[-1].isdigit() or "" in labels:
+    if len(host) > _LONGEST or labels[-1].isdigit() or "" in labels:
         return None
     return _suffixes().publicsuffix(host)
 

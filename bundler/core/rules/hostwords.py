@@ -29,6 +29,10 @@ CLEAR_GENERIC = frozenset(
 # Ends of files that are no public suffix: in front of a number they give a line, not a port.
 FILE_SUFFIXES = frozenset("c conf cpp go h ini java js json log toml ts txt xml yaml yml".split())
 
+# Ends of configuration keys that are suffixes too, and what has one (kafka.cluster.id).
+KEYS = frozenset({"id", "name"})
+OWNERS = frozenset("application broker client cluster group node server service".split())
+
 # First labels of reversed domains, as packages of Java and Android have them.
 REVERSE_DNS = frozenset("com dev edu io jakarta java javax jdk kotlin net org scala sun".split())
 
@@ -39,8 +43,12 @@ API_DOMAINS = frozenset(
     kserve.io kubeflow.org kubernetes.io kyverno.io openshift.io ray.io volcano.sh x-k8s.io
     """.split()
 )
-# Makers whose own domain names resources of a node, and serves much else.
-VENDORS = frozenset("amd.com gpu.intel.com gpu.nvidia.com nvidia.com resource.nvidia.com".split())
+# Makers whose own domain names resources of a node or annotations, and serves much else.
+VENDORS = frozenset(
+    """
+    amd.com gpu.intel.com gpu.nvidia.com nvidia.com prometheus.io resource.nvidia.com
+    """.split()
+)
 
 # Hosts below those domains that serve images and packages.
 SERVED = frozenset(

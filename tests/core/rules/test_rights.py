@@ -47,6 +47,16 @@ def aggregated(*selectors: dict[str, Any]) -> JsonObject:
     return role("ClusterRole", aggregationRule={"clusterRoleSelectors": list(selectors)})
 
 
+def open_shift(kind: str, **fields: Any) -> JsonObject:
+    api = "authorization.openshift.io/v1"
+    return {"apiVersion": api, "kind": kind, "metadata": {"name": "it"}, **fields}
+
+
+def secret(type_: str) -> JsonObject:
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "it"}, "type": type_}
+
+
+TOKEN = "kubernetes.io/service-account-token"
 ACCOUNT = {"kind": "ServiceAccount", "name": "web", "namespace": "serving"}
 MASTERS = {"kind": "Group", "apiGroup": GROUP, "name": "system:masters"}
 PODS = rule("", "pods", "get")
@@ -61,7 +71,17 @@ MODEST: dict[str, JsonObject] = {
     ),
     "a binding": binding("RoleBinding", "view", ACCOUNT),
     "a user of that name": binding("RoleBinding", "view", {**MASTERS, "kind": "User"}),
-    "an aggregation of one's own": aggregated({"matchLabels": {"example.com/part": "yes"}}),
+    "groups and users that are somebody": binding(
+        "RoleBinding",
+        "view",
+        {**MASTERS, "name": "system:serviceaccounts:serving"},
+        {**MASTERS, "name": "system:anonymous"},
+        {**MASTERS, "kind": "User", "name": "system:authenticated"},
+    ),
+    "subresources that only tell": role("Role", rule("", "pods/log,nodes/metrics", "get")),
+    "another group's subresources": role("Role", rule("example.com", "pods/exec", "create")),
+    "a Secret": secret("Opaque"),
+    "another API's Secret": {**secret(TOKEN), "apiVersion": "vault.example.com/v1"},
     "a label that says no": role(
         "ClusterRole", PODS, metadata={"labels": {f"{GROUP}/aggregate-to-admin": "false"}}
     ),
@@ -105,13 +125,64 @@ EXCESSIVE: dict[str, tuple[JsonObject, str]] = {
     ),
     "rules of admins": (
         aggregated({"matchLabels": {f"{GROUP}/aggregate-to-admin": "true"}}),
-        "/aggregationRule/clusterRoleSelectors/0",
+        "/aggregationRule",
     ),
-    "rules by an expression": (
-        aggregated({"matchExpressions": [{"key": f"{GROUP}/aggregate-to-edit"}]}),
-        "/aggregationRule/clusterRoleSelectors/0",
+    "rules of every role": (aggregated({}), "/aggregationRule"),
+    "rules by no label": (aggregated({"matchLabels": {}}), "/aggregationRule"),
+    "rules by no expression": (aggregated({"matchExpressions": []}), "/aggregationRule"),
+    "rules by the cluster's own label": (
+        aggregated({"matchLabels": {"kubernetes.io/bootstrapping": "rbac-defaults"}}),
+        "/aggregationRule",
     ),
-    "rules of every role": (aggregated({}), "/aggregationRule/clusterRoleSelectors/0"),
+    "rules of what lacks a label": (
+        aggregated({"matchExpressions": [{"key": "a", "operator": "DoesNotExist"}]}),
+        "/aggregationRule",
+    ),
+    "rules of whoever has a label": (
+        aggregated({"matchLabels": {"example.com/part": "yes"}}),
+        "/aggregationRule",
+    ),
+    "an aggregation of nothing": (aggregated(), "/aggregationRule"),
+    "whoever did not log in": (
+        binding("RoleBinding", "view", {**MASTERS, "name": "system:unauthenticated"}),
+        "/subjects/0",
+    ),
+    "nobody in particular": (
+        binding("RoleBinding", "view", {**MASTERS, "kind": "User", "name": "system:anonymous"}),
+        "/subjects/0",
+    ),
+    "everybody": (
+        binding("ClusterRoleBinding", "view", {**MASTERS, "name": "system:authenticated"}),
+        "/subjects/0",
+    ),
+    "every service account": (
+        binding("ClusterRoleBinding", "view", {**MASTERS, "name": "system:serviceaccounts"}),
+        "/subjects/0",
+    ),
+    "tokens": (role("Role", rule("", "serviceaccounts/token", "create")), "/rules/0/resources/0"),
+    "commands in pods": (role("Role", rule("", "pods,pods/exec", "get")), "/rules/0/resources/1"),
+    "terminals of pods": (role("Role", rule("", "pods/attach", "create")), "/rules/0/resources/0"),
+    "containers added to pods": (
+        role("Role", rule("", "pods/ephemeralcontainers", "patch")), "/rules/0/resources/0"
+    ),
+    "nodes themselves": (role("ClusterRole", rule("", "nodes/proxy", "get")),
+        "/rules/0/resources/0"),
+    "a token for ever": (secret(TOKEN), "/type"),
+    "a role of OpenShift": (
+        open_shift("ClusterRole", rules=[{"resources": ["pods/exec"], "verbs": ["create"]}]),
+        "/rules/0/resources/0",
+    ),
+    "a binding of OpenShift": (
+        open_shift("ClusterRoleBinding", roleRef={"name": "cluster-admin"}), "/roleRef"
+    ),
+    "a group of OpenShift": (
+        open_shift("RoleBinding", roleRef={"name": "view"}, groupNames=["system:authenticated"]),
+        "/groupNames/0",
+    ),
+    "a user of OpenShift": (
+        open_shift("RoleBinding", roleRef={"name": "view"}, userNames=["system:anonymous"]),
+        "/userNames/0",
+    ),
 }  # fmt: skip
 
 

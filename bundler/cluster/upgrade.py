@@ -1,0 +1,67 @@
+"""What an install makes of the release that is there: its version, its target, its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from bundler.cluster.release import APPLIED, Record
+from bundler.core.parameters import Value
+
+
+@dataclass(frozen=True)
+class ParameterChange:
+    """A parameter with another value than before; None where the other bundle has no such one.
+
+    `default`: nobody set it, so that the new value is the bundle's own.
+    """
+
+    name: str
+    before: Value | None
+    after: Value | None
+    default: bool
+
+
+@dataclass(frozen=True)
+class ReleaseChange:
+    """From which version and target to which; `before` and `target_before` are None when new.
+
+    `change` is ``again`` for the version that is there; `interrupted` when the last install
+    was stopped half way.
+    """
+
+    change: Literal["new", "again", "upgrade"]
+    before: str | None
+    after: str
+    target_before: str | None
+    target: str
+    interrupted: bool
+    parameters: tuple[ParameterChange, ...]
+
+
+def release_change(
+    before: Record | None, intended: Record, settings: Collection[str]
+) -> ReleaseChange:
+    """From the record that is there to the one `intended`; `settings` names what was set."""
+    if before is None:
+        return ReleaseChange("new", None, intended.version, None, intended.target, False, ())
+    return ReleaseChange(
+        "again" if before.version == intended.version else "upgrade",
+        before.version,
+        intended.version,
+        before.target,
+        intended.target,
+        before.journal != APPLIED,
+        tuple(_parameters(before, intended, settings)),
+    )
+
+
+def _parameters(
+    before: Record, intended: Record, settings: Collection[str]
+) -> Iterator[ParameterChange]:
+    old, new = before.parameters, intended.parameters
+    for name in dict.fromkeys((*new, *old)):
+        if old.get(name) != new.get(name):
+            default = name in new and name not in settings
+            yield ParameterChange(name, old.get(name), new.get(name), default)

@@ -1,0 +1,66 @@
+"""A plan as people read it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bundler.cli.plan import plan_lines, release_lines
+from bundler.cluster.upgrade import ParameterChange, ReleaseChange
+from bundler.core.differences import Difference
+from bundler.core.manifests import ObjectId
+from bundler.core.plan import Plan
+
+WEB = ObjectId("apps/v1", "Deployment", "serving", "web")
+UPGRADE = ReleaseChange("upgrade", "1.4.0", "1.5.0", "dev", "dev", False, ())
+
+
+def shown(*found: Difference) -> list[str]:
+    return list(plan_lines(Plan(changed=(WEB,), differences={WEB: found})))[1:-1]
+
+
+def test_a_release_goes_from_version_to_version() -> None:
+    changes = (
+        ParameterChange("replicas", 3, 2, True),
+        ParameterChange("mode", None, "loud", False),
+        ParameterChange("old", True, None, False),
+    )
+    assert list(release_lines(replace(UPGRADE, target="site", parameters=changes))) == [
+        "release      1.4.0 -> 1.5.0",
+        "target       dev -> site",
+        "parameter    replicas: 3 -> 2 (default)",
+        'parameter    mode: (absent) -> "loud"',
+        "parameter    old: true -> (absent)",
+    ]
+
+
+def test_a_release_that_is_there_is_again() -> None:
+    again = replace(UPGRADE, change="again", after="1.4.0", interrupted=True)
+    assert list(release_lines(again)) == [
+        "release      1.4.0 (again), after an install that was stopped half way"
+    ]
+
+
+def test_what_changes_is_shown_by_pointer() -> None:
+    found = Difference("/spec/replicas", 1, 2), Difference("/data/key", "***", None)
+    assert shown(*found) == [
+        "    /spec/replicas: 1 -> 2",
+        "    /data/key: *** -> (absent)",
+    ]
+
+
+def test_long_values_are_cut_where_they_differ() -> None:
+    same = "x" * 500
+    (line,) = shown(Difference("/data/text", f"{same}old{same}", f"{same}new{same}"))
+    assert len(line) < 170
+    assert "…xxxxxxxxxxxxxxxold" in line
+    assert "…xxxxxxxxxxxxxxxnew" in line
+
+
+def test_what_is_adopted_says_so_and_nothing_is_counted_that_is_not_there() -> None:
+    plan = Plan(adopted=(WEB,), unchecked=(ObjectId("v1", "ConfigMap", "new", "one"),))
+    assert list(plan_lines(plan)) == [
+        "? ConfigMap new/one"
+        "  (can't be checked yet: its namespace or kind comes with the install itself)",
+        "~ Deployment serving/web  (adopted: it is there already, and no release made it)",
+        "plan         1 not checked yet, 1 adopted",
+    ]

@@ -1,0 +1,43 @@
+"""What becomes of a release: its version, its target, its parameters."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bundler.cluster.release import Record
+from bundler.cluster.upgrade import ParameterChange, release_change
+from bundler.core.parameters import Value
+
+
+def record(version: str = "1.4.0", **parameters: Value) -> Record:
+    return Record("app", "sha256:0", version, "dev", "reg.example", parameters, (), ())
+
+
+def test_the_first_install_is_new_and_resets_nothing() -> None:
+    change = release_change(None, record(replicas=2), ())
+    assert (change.change, change.before, change.after) == ("new", None, "1.4.0")
+    assert change.parameters == ()
+
+
+def test_the_version_that_is_there_is_installed_again() -> None:
+    change = release_change(record(replicas=2), record(replicas=2), ())
+    assert (change.change, change.interrupted, change.parameters) == ("again", False, ())
+
+
+def test_a_parameter_that_falls_back_is_told() -> None:
+    before = record(replicas=3, mode="loud", old=True, same=1)
+    after = replace(record("1.5.0", replicas=2, mode="quiet", new="x", same=1), target="site")
+    change = release_change(before, after, {"mode"})
+    assert (change.change, change.before, change.after) == ("upgrade", "1.4.0", "1.5.0")
+    assert (change.target_before, change.target) == ("dev", "site")
+    assert change.parameters == (
+        ParameterChange("replicas", 3, 2, True),
+        ParameterChange("mode", "loud", "quiet", False),
+        ParameterChange("new", None, "x", True),
+        ParameterChange("old", True, None, False),
+    )
+
+
+def test_an_install_that_was_stopped_is_told() -> None:
+    before = replace(record(), journal="applying sha256:1")
+    assert release_change(before, record(), ()).interrupted
