@@ -99,7 +99,7 @@ CHANGED: dict[str, tuple[Edit, str]] = {
         other_image,
         "image registry.corp:5000/team/server:1.0: locked oci:image, sha256",
     ),
-    "a scanner": (other_scanner, "tool safetensors: locked 1, found 2000"),
+    "a scanner": (other_scanner, "tool safetensors: locked "),
     "the rules": (other_rules, "tool core-rules: locked"),
     "a platform of the lock": (
         in_lock(

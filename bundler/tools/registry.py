@@ -203,15 +203,23 @@ def _origin(url: SplitResult) -> tuple[str, str | None, int]:
 
 
 def _counted(blob: Descriptor, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """`chunks`, as long as they are what was announced: more or less is not sent to its end."""
-    sent = 0
+    """`chunks`, as long as they are what was announced: more or less is not sent to its end.
+
+    The last one is held back until the reader has ended well, so that a blob whose reader fails
+    at its end never arrives whole.
+    """
+    read, held = 0, b""
     for chunk in chunks:
-        sent += len(chunk)
-        if sent > blob.size:
+        if held:
+            yield held
+        held = chunk
+        read += len(chunk)
+        if read > blob.size:
             raise IntegrityError(f"blob {blob.digest}: expected {blob.size} bytes, found more")
-        yield chunk
-    if sent != blob.size:
-        raise IntegrityError(f"blob {blob.digest}: expected {blob.size} bytes, found {sent}")
+    if read != blob.size:
+        raise IntegrityError(f"blob {blob.digest}: expected {blob.size} bytes, found {read}")
+    if held:
+        yield held
 
 
 def _reasons(answer: Answer) -> str:
