@@ -16,7 +16,7 @@ from bundler.core.errors import IntegrityError, SourceError, UsageError
 from bundler.tools import http
 from bundler.tools import registry as module
 from bundler.tools.http import ATTEMPTS, is_loopback
-from bundler.tools.registry import RegistryDestination
+from bundler.tools.registry import RegistryDestination, _counted
 
 DATA = b"weights" * 1000
 BLOB = Descriptor.of("application/vnd.oci.image.layer.v1.tar", DATA)
@@ -311,3 +311,17 @@ def test_only_loopback_is_spoken_to_in_clear(connect: Connect, address: str, bas
 @pytest.mark.parametrize("host", ["localhost.example", "0.0.0.0", "127.0.0.1.nip.example", ""])
 def test_what_only_looks_like_loopback_is_not(host: str) -> None:
     assert not is_loopback(host)
+
+
+def test_the_last_chunk_is_held_back_until_the_reader_has_ended_well() -> None:
+    """Or a blob whose reader fails at its end would have arrived whole by then."""
+
+    def failing() -> Iterator[bytes]:
+        yield b"first"
+        yield b"last"
+        raise IntegrityError("another digest")
+
+    chunks = _counted(Descriptor.of("x/y", b"firstlast"), failing())
+    assert next(chunks) == b"first"
+    with pytest.raises(IntegrityError, match="another digest"):
+        next(chunks)
