@@ -43,7 +43,7 @@ from bundler.sources.files import SourceFile, list_source
 from bundler.sources.images import SourceImage, check_source, resolve_image
 from bundler.sources.model import ResolvedModel
 from bundler.sources.steady import read_steady
-from bundler.sources.tree import check_name
+from bundler.sources.tree import below, check_name
 from bundler.tools.kustomize import check_tree, copy_tree, find_kustomize
 
 SPEC = "bundle.yaml"
@@ -180,7 +180,7 @@ def resolve(spec_path: Path, progress: Progress, known: Lock | None = None) -> I
     for number, item in enumerate(spec.files):
         with places.at(("spec", "files", number, "source"), item.name):
             digests = _digests(known, "", item.name)
-            files[item.name] = list_source(root / item.source, (), progress, digests)
+            files[item.name] = list_source(below(root, item.source), (), progress, digests)
     images = {}
     for number, image in enumerate(spec.images):
         with places.at(("spec", "images", number, "source"), image.name):
@@ -238,7 +238,7 @@ def _check_sources(spec: Bundle, places: Places) -> None:
 def _policy(spec: Bundle, root: Path, places: Places) -> tuple[Policy, dict[str, bytes]]:
     if spec.policy is None:
         return Policy(), {}
-    path = root / spec.policy
+    path = below(root, spec.policy)
     with places.at(("spec", "policy")):
         data = read_steady(path, _MAX_DOCUMENT)
     return parse_policy(_decode(data, path), str(path)), {spec.policy: data}

@@ -380,3 +380,13 @@ def test_a_lock_that_can_t_be_written_leaves_nothing(
     with pytest.raises(UsageError, match="can't be written: No space left on device"):
         lock(project)
     assert listing(project.folder) == before
+
+
+@pytest.mark.parametrize("name", ["weights", "data", "policies", "image", "image/blobs"])
+def test_a_folder_of_inputs_that_is_a_link_is_refused(name: str, project: Project) -> None:
+    folder = project.folder / name
+    folder.rename(project.folder / "elsewhere")
+    folder.symlink_to(project.folder / "elsewhere", target_is_directory=True)
+    with pytest.raises(SourceError, match=f"{name}: .*link"):
+        locking.lock(project.spec, SILENT)
+    assert not project.lock.exists()

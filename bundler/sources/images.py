@@ -8,6 +8,7 @@ from bundler.core.errors import SourceError
 from bundler.core.progress import SILENT, Progress
 from bundler.sources import docker_archive, oci_layout
 from bundler.sources.source_image import SourceImage
+from bundler.sources.tree import below
 
 __all__ = ["SourceImage", "check_source", "resolve_image"]
 
@@ -28,7 +29,7 @@ def resolve_image(
     scheme, path, name = check_source(source)
     if not platforms:
         raise SourceError(f"image source {source!r}: expected at least one platform")
-    location = root / path
+    location = below(root, path)
     if scheme == "oci":
         return oci_layout.resolve(location, name or None, platforms)
     return docker_archive.resolve(location, name or None, platforms, progress)

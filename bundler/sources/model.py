@@ -16,6 +16,7 @@ from bundler.core.modelcard import ModelCard, parse_card
 from bundler.core.progress import SILENT, Progress
 from bundler.sources.files import NOTHING_KNOWN, Known, SourceFile, list_files
 from bundler.sources.steady import read_steady, unreadable
+from bundler.sources.tree import below
 
 CARD = "README.md"
 LICENSE_RULE = "license"
@@ -56,7 +57,7 @@ def resolve(
     states nothing, or the spec says NOASSERTION, that is a warning.
     """
     check_scheme(model)
-    folder = root / model.source
+    folder = below(root, model.source)
     _is_there(folder)  # what is not there, list_files names
     files = list_files(folder, model.include, progress, known)
     for file in files:

@@ -16,6 +16,7 @@ from bundler.sources.layout_reader import LayoutReader
 from bundler.sources.platforms import match
 from bundler.sources.source_image import SourceImage, refusing
 from bundler.sources.steady import read_steady
+from bundler.sources.tree import below
 
 LAYOUT_VERSION = "1.0.0"
 
@@ -40,6 +41,7 @@ def _check_version(folder: Path) -> None:
     name = folder / fmt.LAYOUT_NAME
     if not folder.is_dir():
         raise SourceError(f"{folder}: expected the folder of an OCI layout, found none")
+    below(folder.parent, f"{folder.name}/blobs/sha256/of")
     with refusing():
         value = strictjson.parse(read_steady(name, fmt.SLOT_SIZE), str(name))
     version = value.get("imageLayoutVersion") if isinstance(value, dict) else None

@@ -20,6 +20,21 @@ _LEFT_OUT_ANYWHERE = ".git"
 _LEFT_OUT_AT_TOP = ".cache/huggingface"
 
 
+def below(root: Path, path: str) -> Path:
+    """`path` below `root`; SourceError when a folder on the way is a link.
+
+    Its end is for whoever opens it to look at; an absolute `path` is taken as it is.
+    """
+    if not Path(path).is_absolute():
+        for folder in reversed(Path(path).parents):
+            if os.path.islink(root / folder) and folder != Path():
+                raise SourceError(
+                    f"{root / folder}: is a symbolic link, which is not followed",
+                    "put the files themselves there, or name the folder where they are",
+                )
+    return root / path
+
+
 def walk(folder: Path) -> tuple[tuple[str, Stamp], ...]:
     """Every file below `folder` (path relative to it, stamp), sorted by the bytes of the path.
 

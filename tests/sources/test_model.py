@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tracemalloc
 from pathlib import Path
 
@@ -193,10 +194,12 @@ def test_a_card_that_the_system_can_not_look_for_is_refused(
 ) -> None:
     """A folder whose own path just fits."""
 
-    def refuse(location: Path) -> None:
+    def refuse(location: Path) -> os.stat_result:
         if location.name == "README.md":
             raise OSError(36, "File name too long")
+        return real(location)
 
+    real = os.lstat
     monkeypatch.setattr("bundler.sources.model.os.lstat", refuse)
     with pytest.raises(SourceError, match=r"README\.md: file name too long"):
         resolve(_model(), root)
