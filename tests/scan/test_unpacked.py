@@ -169,7 +169,9 @@ def _zip(members: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> by
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", method) as archive:
         for name, data in members.items():
-            archive.writestr(name, data)
+            member = zipfile.ZipInfo(name)  # of 1980: the same bytes whenever it is made
+            member.compress_type = method
+            archive.writestr(member, data)
     return stream.getvalue()
 
 
