@@ -15,8 +15,7 @@ from typing import BinaryIO
 from bundler import lock as locking
 from bundler.archive import format as fmt
 from bundler.archive.assembly import Draft, stand_ins
-from bundler.archive.framing import END
-from bundler.archive.layers import Layer
+from bundler.archive.packed import pack
 from bundler.archive.writer import Origins, Packed, write_bundle
 from bundler.core import gate, manifests, parameters, strictjson
 from bundler.core.config import BundleConfig
@@ -24,7 +23,6 @@ from bundler.core.digest import Digest
 from bundler.core.errors import IntegrityError, UsageError
 from bundler.core.findings import Finding, apply_waivers
 from bundler.core.images import ImagePlace, rewrite
-from bundler.core.lock import LockedFile
 from bundler.core.progress import Progress
 from bundler.core.reference import MODEL_PREFIX, PLACEHOLDER_HOST, ImageReference
 from bundler.core.release import Release
@@ -229,20 +227,8 @@ def _draft(inputs: Inputs, judged: _Judged) -> Draft:
     metadata = {
         digest: data for image in inputs.images.values() for digest, data in image.metadata.items()
     }
-    sources, report = _sources_tar(inputs.sources), judged.report(inputs)
+    sources, report = pack(inputs.sources), judged.report(inputs)
     return Draft(inputs.lock, config, sources, targets, report, metadata)
-
-
-def _sources_tar(sources: Mapping[str, bytes]) -> bytes:
-    """The spec, policy and manifests as one tar, framed like a model's layer."""
-    paths = sorted(sources, key=str.encode)
-    files = tuple(LockedFile(path, len(sources[path]), Digest.of(sources[path])) for path in paths)
-    placed = Layer("", files).placed
-    return b"".join(
-        part
-        for path, place in zip(paths, placed, strict=True)
-        for part in (place.framing, sources[path], place.filler)
-    ) + END  # fmt: skip
 
 
 def _origins(inputs: Inputs) -> Origins:

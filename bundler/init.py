@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bundler import scaffold
 from bundler.archive import format as fmt
-from bundler.archive.framing import END, Member, place
+from bundler.archive.packed import pack
 from bundler.core import strictjson
 from bundler.core.digest import Descriptor, Digest
 from bundler.core.errors import UsageError
@@ -82,8 +82,7 @@ def _below(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
 
 def placeholder_image() -> dict[str, bytes]:
     """An OCI image layout with one image for linux/amd64, whose only file says that it is none."""
-    placed = place(Member("README", len(_PLACEHOLDER)), 0)
-    layer = placed.framing + _PLACEHOLDER + placed.filler + END
+    layer = pack({"README": _PLACEHOLDER})
     config = strictjson.canonical(
         {
             "architecture": "amd64",

@@ -5,7 +5,6 @@ The rules of docs/format.md, "The entries" to "The lock", over a finished walk.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +15,8 @@ from bundler.archive.walk import Node, Reference, Walk
 from bundler.core import lock, strictjson
 from bundler.core.digest import Descriptor, Digest
 from bundler.core.errors import IntegrityError, TrustError
-from bundler.core.release import Release
+from bundler.core.release import Release, is_name
 
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _ORDER = ("bundle", "image", "model", "modelpack", "files")
 _PREFIXES = {"models/": "model", "modelpacks/": "modelpack", "files/": "files"}
 _ARTIFACT_TYPES = {
@@ -95,7 +93,7 @@ def _entry(reference: Reference) -> Entry:
         _check_image(entry)
     elif entry.descriptor.media_type not in media_types:
         raise IntegrityError(f"{name}: unexpected media type {entry.descriptor.media_type[:100]!r}")
-    elif entry.kind != "bundle" and not _LABEL.fullmatch(name.partition("/")[2]):
+    elif entry.kind != "bundle" and not is_name(name.partition("/")[2]):
         raise IntegrityError(f"{name[:200]}: expected a DNS label after the slash")
     if reference.artifact_type != _ARTIFACT_TYPES[entry.kind]:
         expected = _ARTIFACT_TYPES[entry.kind] or "none"

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
-from bundler.archive.framing import BLOCK, END, Member, padded, place
+from bundler.archive.framing import BLOCK, END, Member, padded, place, place_all
 from bundler.core.errors import IntegrityError
 
 _PATH = re.compile(rb"[0-9]+ path=([^\n]*)\n")
+
+
+def pack(files: Mapping[str, bytes]) -> bytes:
+    """One tar of `files` by name, sorted by the bytes of the name; `unpack` is its inverse."""
+    names = sorted(files, key=str.encode)
+    placed = place_all((Member(name, len(files[name])) for name in names), 0)
+    parts = (part for p in placed for part in (p.framing, files[p.member.name], p.filler))
+    return b"".join(parts) + END
 
 
 def unpack(data: bytes, what: str) -> dict[str, bytes]:
