@@ -17,12 +17,13 @@ from bundler.archive import format as fmt
 from bundler.archive.assembly import Draft, stand_ins
 from bundler.archive.packed import pack
 from bundler.archive.writer import Origins, Packed, write_bundle
-from bundler.core import gate, manifests, parameters, strictjson
+from bundler.core import gate, strictjson
 from bundler.core.config import BundleConfig
 from bundler.core.digest import Digest
 from bundler.core.errors import IntegrityError, UsageError
 from bundler.core.findings import Finding, apply_waivers
-from bundler.core.images import ImagePlace, rewrite
+from bundler.core.objects import manifests, parameters
+from bundler.core.objects.images import ImagePlace, rewrite
 from bundler.core.progress import Progress
 from bundler.core.reference import MODEL_PREFIX, PLACEHOLDER_HOST, ImageReference
 from bundler.core.release import Release

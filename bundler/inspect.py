@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from bundler.archive.bundle import AuthenticatedBundle
-from bundler.core import lock, manifests, strictjson
+from bundler.core import lock, strictjson
 from bundler.core.digest import Digest
 from bundler.core.documents.bundle import ParameterTarget
 from bundler.core.errors import IntegrityError
 from bundler.core.lock import LockedFile
-from bundler.core.manifests import ObjectId
+from bundler.core.objects import manifests
+from bundler.core.objects.manifests import ObjectId
 
 
 @dataclass(frozen=True)

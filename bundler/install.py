@@ -19,7 +19,7 @@ from bundler.cluster.release import DEFAULT_NAMESPACE, Record, field_manager
 from bundler.cluster.upgrade import ReleaseChange, release_change
 from bundler.core.errors import UsageError
 from bundler.core.findings import Finding
-from bundler.core.plan import Plan
+from bundler.core.objects.plan import Plan
 from bundler.core.progress import Progress
 from bundler.push import open_destination
 from bundler.render import Rendered, render

@@ -14,7 +14,6 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bundler.core import manifests
 from bundler.core.digest import Digest
 from bundler.core.documents.bundle import Bundle, parse_bundle
 from bundler.core.documents.places import Places
@@ -28,10 +27,11 @@ from bundler.core.errors import (
     UsageError,
 )
 from bundler.core.findings import Finding
-from bundler.core.images import references
 from bundler.core.lock import Lock, LockedFile, LockedFileSet, LockedImage, LockedModel, parse
 from bundler.core.lockdiff import changes, differences
-from bundler.core.manifests import JsonObject, apply_order, parse_manifests
+from bundler.core.objects import manifests
+from bundler.core.objects.images import references
+from bundler.core.objects.manifests import JsonObject, apply_order, parse_manifests
 from bundler.core.progress import Progress
 from bundler.core.reference import ImageReference
 from bundler.core.rules import RULES_VERSION

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from bundler.archive.bundle import AuthenticatedBundle
 from bundler.archive.packed import unpack
-from bundler.core import gate, images, lock, manifests, parameters, yamltext
+from bundler.core import gate, lock, yamltext
 from bundler.core.digest import Digest
 from bundler.core.documents.bundle import parse_bundle
 from bundler.core.documents.policy import Policy, parse_policy
 from bundler.core.errors import IntegrityError, UsageError
 from bundler.core.findings import Finding
-from bundler.core.manifests import JsonObject, ObjectId
+from bundler.core.objects import images, manifests, parameters
+from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.core.reference import PLACEHOLDER_HOST
 from bundler.core.yamldump import dump_all
 

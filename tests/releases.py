@@ -9,12 +9,12 @@ from pathlib import Path
 
 from bundler.archive.bundle import AuthenticatedBundle
 from bundler.archive.writer import write_bundle
-from bundler.core import jsonpointer, manifests
 from bundler.core.config import BundleConfig
 from bundler.core.digest import Digest
 from bundler.core.documents.bundle import Parameter
-from bundler.core.images import ImagePlace
-from bundler.core.manifests import JsonObject, ObjectId
+from bundler.core.objects import jsonpointer, manifests
+from bundler.core.objects.images import ImagePlace
+from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.core.reference import PLACEHOLDER_HOST
 from bundler.sign.open import open_bundle
 from tests.making import KEY, Contents, draft_of, image, seal, tar_of

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bundler.cluster.client import Cluster, open_cluster
 from bundler.cluster.release import Record, record_id
-from bundler.core.manifests import JsonObject, ObjectId
+from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.core.progress import SILENT
 from bundler.install import Installed, Site, install
 from tests.parts.registry import Registry

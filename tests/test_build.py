@@ -18,8 +18,9 @@ import pytest
 
 from bundler import build as building
 from bundler.archive.assembly import Draft
-from bundler.core import manifests, strictjson
+from bundler.core import strictjson
 from bundler.core.errors import BundlerError, IntegrityError, SourceError, UsageError
+from bundler.core.objects import manifests
 from bundler.sign.open import open_bundle
 from bundler.sources.files import SourceFile
 from tests.making import KEY

@@ -16,7 +16,7 @@ from bundler.core import yamltext
 from bundler.core.digest import Digest
 from bundler.core.documents.bundle import Parameter, ParameterTarget
 from bundler.core.errors import IntegrityError, PolicyError, SourceError, UsageError
-from bundler.core.manifests import JsonObject, ObjectId, apply_order
+from bundler.core.objects.manifests import JsonObject, ObjectId, apply_order
 from bundler.core.progress import SILENT
 from bundler.core.reference import PLACEHOLDER_HOST
 from bundler.install import Exported, Site, export_bundle

@@ -195,7 +195,7 @@ def test_a_verb_that_the_import_law_does_not_list_is_refused(copy: Path) -> None
         ("scan/__init__.py", "import lightkube", "TID251"),
         ("scan/__init__.py", "import torch", "TID251"),
         ("scan/__init__.py", "import transformers", "TID251"),
-        ("core/manifests.py", "import jinja2", "TID251"),
+        ("core/objects/manifests.py", "import jinja2", "TID251"),
         ("core/digest.py", "def public() -> None:\n    return", "D103"),
         ("core/digest.py", "try:\n    pass\nexcept Exception:\n    pass", "BLE001"),
         ("core/digest.py", f"# {'x' * 100}", "E501"),

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from bundler.archive.writer import write_bundle
-from bundler.core import manifests, strictjson
+from bundler.core import strictjson
 from bundler.core.digest import Digest
 from bundler.core.errors import IntegrityError
+from bundler.core.objects import manifests
 from bundler.inspect import Inspected, ParameterInside, inspect
 from bundler.sign.open import open_bundle
 from tests.making import KEY, Contents, draft_of, seal

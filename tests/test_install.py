@@ -14,8 +14,8 @@ from bundler.cluster.client import Cluster
 from bundler.cluster.release import record_id
 from bundler.core.documents.bundle import Parameter, ParameterTarget
 from bundler.core.errors import PolicyError, UsageError
-from bundler.core.manifests import JsonObject, ObjectId
-from bundler.core.plan import Owned
+from bundler.core.objects.manifests import JsonObject, ObjectId
+from bundler.core.objects.plan import Owned
 from bundler.core.progress import SILENT
 from bundler.install import install
 from tests.listing import listing

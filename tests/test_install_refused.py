@@ -11,7 +11,7 @@ import pytest
 
 from bundler.cluster.release import record_id
 from bundler.core.errors import ClusterError, SourceError, UsageError
-from bundler.core.manifests import ObjectId
+from bundler.core.objects.manifests import ObjectId
 from bundler.core.progress import SILENT
 from bundler.install import install
 from tests.listing import listing

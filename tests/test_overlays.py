@@ -11,9 +11,9 @@ import yaml
 from bundler.core import rules
 from bundler.core.digest import Digest
 from bundler.core.documents.policy import Policy
-from bundler.core.images import references, relocate, rewrite
-from bundler.core.kustomization import FILE_NAMES
-from bundler.core.manifests import ObjectId, apply_order, dump, load, parse_manifests
+from bundler.core.objects.images import references, relocate, rewrite
+from bundler.core.objects.kustomization import FILE_NAMES
+from bundler.core.objects.manifests import ObjectId, apply_order, dump, load, parse_manifests
 from bundler.core.reference import ImageReference
 from bundler.tools.kustomize import check_tree, copy_tree, find_kustomize
 from tests.parts.components import ROOT, find_program

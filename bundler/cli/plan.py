@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from bundler.cli.lines import line
 from bundler.cluster.upgrade import ReleaseChange
-from bundler.core.differences import MASK, Difference
-from bundler.core.plan import Plan
+from bundler.core.objects.differences import MASK, Difference
+from bundler.core.objects.plan import Plan
 
 _MARKS = {
     "created": "+",

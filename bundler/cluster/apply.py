@@ -14,8 +14,8 @@ from bundler.cluster.present import Prepared
 from bundler.cluster.push import PushedBundle
 from bundler.cluster.release import Record, record_id
 from bundler.core.errors import ClusterError
-from bundler.core.manifests import JsonObject, ObjectId
-from bundler.core.plan import (
+from bundler.core.objects.manifests import JsonObject, ObjectId
+from bundler.core.objects.plan import (
     Identity,
     Owned,
     Plan,

@@ -24,7 +24,7 @@ from lightkube.config.models import Cluster as ServerConfig
 from yaml import MarkedYAMLError, YAMLError, safe_load
 
 from bundler.core.errors import ClusterError
-from bundler.core.manifests import JsonObject, ObjectId
+from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.tools.http import TIMEOUT, Answer, InvalidURL, Session, Sleep, is_loopback
 
 _APPLY = {"force": "false", "fieldValidation": "Strict"}

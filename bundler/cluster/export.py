@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bundler.cluster.push import PushedBundle
 from bundler.core.errors import UsageError
-from bundler.core.manifests import JsonObject, ObjectId
+from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.core.yamldump import dump_all
 
 KUSTOMIZATION = "kustomization.yaml"

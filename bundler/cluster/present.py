@@ -14,8 +14,8 @@ from bundler.cluster.release import (
     read_records,
 )
 from bundler.core.errors import ClusterError
-from bundler.core.manifests import JsonObject, ObjectId, apply_order
-from bundler.core.plan import (
+from bundler.core.objects.manifests import JsonObject, ObjectId, apply_order
+from bundler.core.objects.plan import (
     Identity,
     Owned,
     Plan,

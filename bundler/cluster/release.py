@@ -14,8 +14,8 @@ from typing import Any
 
 from bundler.cluster.client import Cluster
 from bundler.core.errors import ClusterError, UsageError
-from bundler.core.manifests import JsonObject, ObjectId
-from bundler.core.plan import Owned, id_to_json, identity
+from bundler.core.objects.manifests import JsonObject, ObjectId
+from bundler.core.objects.plan import Owned, id_to_json, identity
 from bundler.core.strictjson import canonical
 from bundler.core.version import Version
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bundler.cluster.release import APPLIED, Record
-from bundler.core.parameters import Value
+from bundler.core.objects.parameters import Value
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from bundler.core.documents.checks import LINE, NAME, SEMVER, at_least, matches,
 from bundler.core.documents.plain import to_json
 from bundler.core.documents.structure import structure
 from bundler.core.errors import DocumentError, IntegrityError
-from bundler.core.images import ImagePlace
-from bundler.core.manifests import ObjectId
+from bundler.core.objects.images import ImagePlace
+from bundler.core.objects.manifests import ObjectId
 from bundler.core.yamltext import node_of
 
 FORMAT_VERSION = 1

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from bundler.core import parameters as parameters_
 from bundler.core import rules
 from bundler.core.documents.bundle import Parameter
 from bundler.core.documents.policy import Policy
 from bundler.core.errors import PolicyError
 from bundler.core.findings import Finding, apply_waivers, fits
-from bundler.core.manifests import JsonObject
+from bundler.core.objects import parameters as parameters_
+from bundler.core.objects.manifests import JsonObject
 from bundler.core.rules import RuleContext
 
 _SHOWN = 20

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bundler.core.errors import DocumentError, SourceError, ToolError
-from bundler.core.kustomization import FILE_NAMES, NamedPath, parse_kustomization
+from bundler.core.objects.kustomization import FILE_NAMES, NamedPath, parse_kustomization
 from bundler.tools import process
 from bundler.tools.process import Runner
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from bundler.cli.plan import plan_lines, release_lines
 from bundler.cluster.upgrade import ParameterChange, ReleaseChange
-from bundler.core.differences import Difference
-from bundler.core.manifests import ObjectId
-from bundler.core.plan import Plan
+from bundler.core.objects.differences import Difference
+from bundler.core.objects.manifests import ObjectId
+from bundler.core.objects.plan import Plan
 
 WEB = ObjectId("apps/v1", "Deployment", "serving", "web")
 UPGRADE = ReleaseChange("upgrade", "1.4.0", "1.5.0", "dev", "dev", False, ())

@@ -14,7 +14,7 @@ import pytest
 from bundler.cluster.apply import _await_established
 from bundler.cluster.client import Cluster, open_cluster
 from bundler.core.errors import ClusterError
-from bundler.core.manifests import ObjectId
+from bundler.core.objects.manifests import ObjectId
 from bundler.tools.http import Session
 from tests.releases import config_map
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from bundler.cluster.release import Record
 from bundler.cluster.upgrade import ParameterChange, release_change
-from bundler.core.parameters import Value
+from bundler.core.objects.parameters import Value
 
 
 def record(version: str = "1.4.0", **parameters: Value) -> Record:

@@ -11,8 +11,8 @@ from bundler.core import strictjson
 from bundler.core.config import BundleConfig
 from bundler.core.documents.bundle import parse_bundle
 from bundler.core.errors import IntegrityError
-from bundler.core.images import ImagePlace
-from bundler.core.manifests import ObjectId
+from bundler.core.objects.images import ImagePlace
+from bundler.core.objects.manifests import ObjectId
 from tests.core.documents.examples import BUNDLE
 
 WEB = ObjectId("apps/v1", "Deployment", "serving", "web")

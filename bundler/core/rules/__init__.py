@@ -1,7 +1,7 @@
 """The core rules: what every bundle's objects must not be, decided from the objects alone.
 
 Pure, small and complete in this folder: a rule reads plain data and yields findings. The rule
-about parameters is `bundler.core.parameters.check`, since it needs their declarations.
+about parameters is `bundler.core.objects.parameters.check`, since it needs their declarations.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from bundler.core.errors import PolicyError
 from bundler.core.findings import Finding
-from bundler.core.manifests import JsonObject
+from bundler.core.objects.manifests import JsonObject
 from bundler.core.rules import closure, external_hosts, pod_security, rights
 from bundler.core.rules.context import RuleContext
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from bundler.core import imagesearch, jsonpointer
 from bundler.core.findings import Finding
-from bundler.core.jsonpointer import Path
-from bundler.core.manifests import JsonObject, ObjectId
+from bundler.core.objects import imagesearch, jsonpointer
+from bundler.core.objects.jsonpointer import Path
+from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.core.reference import RESERVED_DOMAIN
 from bundler.core.rules.context import RuleContext
 from bundler.core.rules.walk import texts
@@ -27,7 +27,8 @@ _RESERVED = re.compile(
 def check(obj: JsonObject, context: RuleContext) -> Iterator[Finding]:
     """A finding for each image that isn't in `context.images`, and each stray placeholder.
 
-    What an image is says `bundler.core.imagesearch`: fields at any depth, and what texts call one.
+    What an image is says `bundler.core.objects.imagesearch`: fields at any depth, and what texts
+    call one.
     A placeholder in a key is always astray: only values are given the site's registry.
     """
     fields = dict(imagesearch.image_fields(obj))

@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from bundler.core import jsonpointer
 from bundler.core.findings import Finding
-from bundler.core.jsonpointer import Path
-from bundler.core.manifests import JsonObject, ObjectId
+from bundler.core.objects import jsonpointer
+from bundler.core.objects.jsonpointer import Path
+from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.core.rules.context import RuleContext
 from bundler.core.rules.hostnames import Mention, mentions, place
 from bundler.core.rules.walk import Text, texts

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bundler.core import jsonpointer
 from bundler.core.findings import Finding
-from bundler.core.jsonpointer import Path
-from bundler.core.manifests import JsonObject, ObjectId
+from bundler.core.objects import jsonpointer
+from bundler.core.objects.jsonpointer import Path
+from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.core.rules.context import RuleContext
 from bundler.core.rules.walk import CONTAINER_LISTS, Mapping, Pod, entries, lookup, pods
 

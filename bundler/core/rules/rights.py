@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from bundler.core.findings import Finding
-from bundler.core.manifests import JsonObject, ObjectId
+from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.core.rules.context import RuleContext
 from bundler.core.rules.walk import Mapping, entries, lookup
 

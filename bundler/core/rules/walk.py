@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bundler.core.jsonpointer import Path
+from bundler.core.objects.jsonpointer import Path
 
 Mapping = dict[str, Any]
 

@@ -6,7 +6,7 @@ import base64
 import json
 from typing import Any
 
-from bundler.core.manifests import JsonObject
+from bundler.core.objects.manifests import JsonObject
 from tests.core.rules.objects import annotated, args, config_map, custom, deployment, env, pod_spec
 
 WEBHOOK: JsonObject = {

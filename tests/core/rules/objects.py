@@ -6,7 +6,7 @@ from typing import Any
 
 from bundler.core.documents.policy import Policy
 from bundler.core.findings import Finding
-from bundler.core.manifests import JsonObject
+from bundler.core.objects.manifests import JsonObject
 from bundler.core.rules import RuleContext, check
 
 DIGEST = "sha256:" + "ab" * 32

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bundler.core.manifests import JsonObject
+from bundler.core.objects.manifests import JsonObject
 from tests.core.rules.objects import IMAGE, container, pod, pod_spec
 
 Case = tuple[str, JsonObject]

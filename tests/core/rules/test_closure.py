@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bundler.core.manifests import JsonObject
+from bundler.core.objects.manifests import JsonObject
 from tests.core.rules.objects import (
     DIGEST,
     IMAGE,

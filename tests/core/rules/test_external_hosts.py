@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from bundler.core.manifests import JsonObject
+from bundler.core.objects.manifests import JsonObject
 from bundler.core.rules.hostnames import mentions
 from tests.core.rules.host_table import INSIDE, OUTSIDE, schema
 from tests.core.rules.objects import args, config_map, env, found, messages

@@ -12,7 +12,7 @@ import pytest
 from lightkube import ApiError, Client, KubeConfig
 from lightkube.generic_resource import create_global_resource, create_namespaced_resource
 
-from bundler.core.manifests import JsonObject, parse_manifests
+from bundler.core.objects.manifests import JsonObject, parse_manifests
 from tests.core.rules.objects import container, custom, found, messages, pod_spec
 from tests.core.rules.pod_table import ADMITTED, INSEPARABLE, REFUSED, Case
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bundler.core.manifests import JsonObject
+from bundler.core.objects.manifests import JsonObject
 from tests.core.rules.objects import found, messages
 
 RULE = "rights"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bundler.core import jsonpointer
+from bundler.core.objects import jsonpointer
 
 DATA = {"a/b": [{"c~d": "x"}, "y"], "": 1}
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bundler.core.differences import Difference, differences
-from bundler.core.manifests import JsonObject
+from bundler.core.objects.differences import Difference, differences
+from bundler.core.objects.manifests import JsonObject
 from tests.releases import config_map
 
 

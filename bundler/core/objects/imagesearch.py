@@ -16,10 +16,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from bundler.core import jsonpointer
 from bundler.core.errors import PolicyError, UsageError
-from bundler.core.jsonpointer import Path
-from bundler.core.manifests import JsonObject, ObjectId
+from bundler.core.objects import jsonpointer
+from bundler.core.objects.jsonpointer import Path
+from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.core.reference import (
     MODEL_PREFIX,
     PLACEHOLDER_HOST,

@@ -10,7 +10,7 @@ import pytest
 from bundler.core.documents.bundle import Parameter, ParameterTarget
 from bundler.core.errors import PolicyError, UsageError
 from bundler.core.findings import Finding
-from bundler.core.parameters import Value, check, require_allowed, substitute, values
+from bundler.core.objects.parameters import Value, check, require_allowed, substitute, values
 from bundler.core.reference import PLACEHOLDER_HOST
 
 Type = Literal["string", "integer", "boolean", "enum"]

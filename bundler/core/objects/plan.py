@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bundler.core.differences import Difference, differences, essence
-from bundler.core.manifests import JsonObject, ObjectId
+from bundler.core.objects.differences import Difference, differences, essence
+from bundler.core.objects.manifests import JsonObject, ObjectId
 
 Identity = tuple[str, str, str | None, str]
 Change = Literal["created", "adopted", "changed", "unchanged", "unchecked"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from bundler.core.manifests import JsonObject, ObjectId
+from bundler.core.objects.manifests import JsonObject, ObjectId
 
 # `runtimeClassName` stays allowed: which of its runtimes gives GPUs to a pod only the site knows,
 # and a RuntimeClass is an object of the cluster's administrators.

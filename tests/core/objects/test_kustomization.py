@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bundler.core.errors import BundlerError, DocumentError, PolicyError
-from bundler.core.kustomization import parse_kustomization
+from bundler.core.objects.kustomization import parse_kustomization
 
 EVERYTHING = """
 apiVersion: kustomize.config.k8s.io/v1beta1

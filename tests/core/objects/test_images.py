@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from bundler.core import jsonpointer
 from bundler.core.digest import Digest
 from bundler.core.errors import IntegrityError, PolicyError, UsageError
-from bundler.core.images import ImagePlace, references, relocate, rewrite
-from bundler.core.manifests import ObjectId
+from bundler.core.objects import jsonpointer
+from bundler.core.objects.images import ImagePlace, references, relocate, rewrite
+from bundler.core.objects.manifests import ObjectId
 from bundler.core.reference import PLACEHOLDER_HOST, ImageReference
 
 DIGEST = Digest("ab" * 32)

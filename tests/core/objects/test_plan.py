@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from bundler.core.differences import Difference
-from bundler.core.manifests import JsonObject, ObjectId
-from bundler.core.plan import (
+from bundler.core.objects.differences import Difference
+from bundler.core.objects.manifests import JsonObject, ObjectId
+from bundler.core.objects.plan import (
     Owned,
     Plan,
     Present,

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from bundler.core import imagesearch, jsonpointer
 from bundler.core.errors import IntegrityError
-from bundler.core.imagesearch import Span
-from bundler.core.manifests import JsonObject, ObjectId, require_unique
+from bundler.core.objects import imagesearch, jsonpointer
+from bundler.core.objects.imagesearch import Span
+from bundler.core.objects.manifests import JsonObject, ObjectId, require_unique
 from bundler.core.reference import PLACEHOLDER_HOST, ImageReference, Registry
 
 Objects = tuple[JsonObject, ...]

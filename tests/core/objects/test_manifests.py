@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bundler.core.errors import DocumentError, IntegrityError, PolicyError
-from bundler.core.manifests import ObjectId, apply_order, dump, load, parse_manifests
+from bundler.core.objects.manifests import ObjectId, apply_order, dump, load, parse_manifests
 
 
 def config_map(name: str, **more: Any) -> dict[str, Any]:

@@ -11,11 +11,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from bundler.core import jsonpointer, parameterplaces, patterns
+from bundler.core import patterns
 from bundler.core.documents.bundle import Parameter, ParameterTarget
 from bundler.core.errors import PolicyError, UsageError
 from bundler.core.findings import Finding
-from bundler.core.manifests import JsonObject, ObjectId
+from bundler.core.objects import jsonpointer, parameterplaces
+from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.core.reference import RESERVED_DOMAIN
 
 Value = str | int | bool

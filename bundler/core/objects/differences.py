@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bundler.core import jsonpointer
-from bundler.core.manifests import JsonObject, ObjectId
+from bundler.core.objects import jsonpointer
+from bundler.core.objects.manifests import JsonObject, ObjectId
 
 MASK = "***"
 
