@@ -12,13 +12,14 @@ READY := build/venv/.ready
 
 export PATH := $(CURDIR)/build/tools:$(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test lint cluster wheelhouse mutants lock-deps clean
+.PHONY: help demo test lint bench cluster wheelhouse mutants lock-deps clean
 
 help:
 	@echo 'make demo        a signed bundle from a real model, verified, damaged, installed; no cluster, no root'
 	@echo 'make test        all tests'
 	@echo 'make lint        style, types and the import law'
 	@echo 'make mutants     every refusal is broken once, and its test must notice'
+	@echo 'make bench       how fast it is beside what this machine can do; needs 12 GiB of disk'
 	@echo 'make cluster     what the tests need of Kubernetes: kube-apiserver and etcd'
 	@echo 'make wheelhouse  build/wheelhouse: airbundle itself, for a machine without a package index'
 	@echo 'make lock-deps   requirements/*.txt anew, from pyproject.toml'
@@ -48,6 +49,10 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+bench: $(READY)
+	PYTHON=$(BIN)/python tests/parts/install limit crane docker-registry kustomize
+	$(BIN)/python -m benchmarks
 
 cluster: $(READY)
 	PYTHON=$(BIN)/python tests/parts/install etcd kube-apiserver

@@ -26,6 +26,8 @@ _PLACEHOLDER = b"""\
 This image is a placeholder that `airbundle init` made: it holds this file and no program.
 A pod that uses it can't start. bundle.yaml says how to put a real image in its place.
 """
+# What Python leaves beside checks that somebody ran.
+_COMPILED = "__pycache__"
 # What git can't hold under its own name inside of another project.
 _NAMES = {"gitignore": ".gitignore"}
 
@@ -74,6 +76,8 @@ def project_files() -> dict[str, bytes]:
 
 def _below(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
     for item in folder.iterdir():
+        if item.name == _COMPILED:
+            continue
         if item.is_dir():
             yield from _below(item, f"{prefix}{item.name}/")
         else:

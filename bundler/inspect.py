@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from bundler.archive.bundle import AuthenticatedBundle
-from bundler.core import lock, strictjson
+from bundler.core import lock
 from bundler.core.digest import Digest
 from bundler.core.documents.bundle import ParameterTarget
-from bundler.core.errors import IntegrityError
+from bundler.core.findings import Finding
 from bundler.core.lock import LockedFile
 from bundler.core.objects import manifests
 from bundler.core.objects.manifests import ObjectId
+from bundler.core.reports.report import parse_report
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def inspect(bundle: AuthenticatedBundle) -> Inspected:
     IntegrityError for a bundle that another tool filled with what this one does not understand.
     """
     locked = lock.parse(bundle.layer("lock.json"), "lock.json")
-    report = strictjson.parse(bundle.layer("report.json"), "report.json")
+    report = parse_report(bundle.layer("report.json"), "report.json")
     release, config = bundle.release, bundle.config
     digests = {entry.name: entry.descriptor.digest for entry in bundle.entries}
     return Inspected(
@@ -131,8 +131,8 @@ def inspect(bundle: AuthenticatedBundle) -> Inspected:
             )
             for item in config.parameters
         ),
-        allowed_hosts=_allowed_hosts(report),
-        waivers=_waivers(report),
+        allowed_hosts=report.allow_hosts,
+        waivers=tuple(dict.fromkeys(map(_words, report.waived()))),
         tools=config.tools,
     )
 
@@ -154,24 +154,8 @@ def _place(target: ParameterTarget) -> str:
     return f"{target.kind} {namespace}{target.name} {target.path}"
 
 
-def _allowed_hosts(report: Any) -> tuple[str, ...]:
-    """The hosts outside of the cluster that the policy allowed; an older report has none."""
-    hosts = report.get("allowHosts", []) if isinstance(report, dict) else []
-    if not isinstance(hosts, list) or not all(isinstance(host, str) for host in hosts):
-        raise IntegrityError("report.json: expected allowHosts, a list of host names")
-    return tuple(hosts)
-
-
-def _waivers(report: Any) -> tuple[str, ...]:
-    """What a policy let pass, in words, each once."""
-    try:
-        findings = [found for each in report["findings"].values() for found in each]
-        lines = [
-            f"{found['rule']}: {found['subject']}: {found['message']} "
-            f"[{found['waiver']['reason']}, {found['waiver']['owner']}]"
-            for found in findings
-            if "waiver" in found
-        ]
-    except (AttributeError, KeyError, TypeError) as error:
-        raise IntegrityError("report.json: expected findings, by what they are about") from error
-    return tuple(dict.fromkeys(lines))
+def _words(found: Finding) -> str:
+    """What a policy let pass, with who answers for it and why."""
+    waiver = found.waiver
+    because = f" [{waiver.reason}, {waiver.owner}]" if waiver else ""
+    return f"{found.rule}: {found.subject}: {found.message}{because}"

@@ -97,19 +97,23 @@ def _check(
     bundle: AuthenticatedBundle, target: str, objects: tuple[JsonObject, ...]
 ) -> tuple[Finding, ...]:
     """What the core rules find, once more; PolicyError when something blocks."""
-    policy = _policy(bundle)
-    carried = frozenset(
-        f"{PLACEHOLDER_HOST}/{entry.repository}@{entry.descriptor.digest}"
-        for entry in bundle.entries
-        if entry.kind in ("image", "model")
-    )
+    policy = policy_of(bundle)
     # A waiver's last day counts when a bundle is built; what was accepted then is installed.
-    found = gate.check_objects(objects, policy, carried)
+    found = gate.check_objects(target, objects, policy, carried(bundle))
     gate.require_open([(target, each) for each in found], policy, policy)
     return found
 
 
-def _policy(bundle: AuthenticatedBundle) -> Policy:
+def carried(bundle: AuthenticatedBundle) -> frozenset[str]:
+    """The placeholder references of all images and models in the bundle."""
+    return frozenset(
+        f"{PLACEHOLDER_HOST}/{entry.repository}@{entry.descriptor.digest}"
+        for entry in bundle.entries
+        if entry.kind in ("image", "model")
+    )
+
+
+def policy_of(bundle: AuthenticatedBundle) -> Policy:
     """The policy that the bundle was built with, out of its signed sources."""
     sources = unpack(bundle.layer("sources.tar"), "sources.tar")
     spec = lock.parse(bundle.layer("lock.json"), "lock.json").spec

@@ -12,11 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from bundler.inputs import scanning
+from bundler.scan.checkov import scan_objects
 from tests.cluster.apiserver import Ports, running_apiserver
 from tests.cluster.namespace import FarSide, running_far_side
+from tests.fakes.checkov import scan_objects as fake_checkov
 from tests.large import LargeBundle, make_large
 from tests.parts import minilm as model
 from tests.parts.components import find_program
+from tests.parts.engine import running_engine
+from tests.parts.hub import Hub, running_hub
 from tests.parts.needs import CLUSTER_VARIABLE, require
 from tests.parts.pythons import find_second_python
 from tests.parts.registry import Registry, running_registry
@@ -28,6 +33,36 @@ def pytest_configure(config: pytest.Config) -> None:
     """The marker `needs`, and the last line that counts."""
     for plugin in ("tests.parts.needs", "tests.parts.summary"):
         config.pluginmanager.import_plugin(plugin)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nobodys_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No store and no logins of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("AIRBUNDLE_STORE", str(tmp_path_factory.mktemp("store")))
+        patched.setenv("DOCKER_CONFIG", str(tmp_path_factory.mktemp("docker")))
+        patched.setenv("HF_HOME", str(tmp_path_factory.mktemp("huggingface")))
+        for name in ("HF_TOKEN", "HF_ENDPOINT", "DOCKER_HOST"):
+            patched.delenv(name, raising=False)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _instant_checkov() -> Iterator[None]:
+    """The real one takes seconds a run; who asks for `real_checkov` has it."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(scanning, "run_checkov", fake_checkov)
+        yield
+
+
+@pytest.fixture
+def real_checkov(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Builds of this test have their objects looked at by checkov itself.
+
+    They have a store of their own: the other remembers what the fake one said.
+    """
+    monkeypatch.setenv("AIRBUNDLE_STORE", str(tmp_path_factory.mktemp("real")))
+    monkeypatch.setattr(scanning, "run_checkov", scan_objects)
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +84,14 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     require("docker-registry")
     with running_registry(tmp_path_factory.mktemp("registry"), free_ports(1)[0]) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def docker_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Docker engine of its own, as DOCKER_HOST names it."""
+    require("root", "dockerd")
+    with running_engine(tmp_path_factory.mktemp("engine")) as host:
+        yield host
 
 
 @pytest.fixture(scope="session")
@@ -79,6 +122,22 @@ def minilm() -> Path:
     """The folder of all-MiniLM-L6-v2: read it, don't write into it."""
     require("minilm")
     return model.fetch()
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """An empty hub of our own, which HF_ENDPOINT names; reached without a proxy."""
+    for name in ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    # Here, since not every run of tests needs it.
+    from huggingface_hub import close_session
+
+    close_session()
+    with running_hub() as running:
+        monkeypatch.setenv("HF_ENDPOINT", running.endpoint)
+        yield running
+    close_session()
 
 
 @pytest.fixture(scope="session")

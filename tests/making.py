@@ -22,6 +22,7 @@ from bundler.sign.envelope import PAYLOAD_TYPE, Envelope, Signature, pae
 from bundler.sign.keys import Algorithm, PrivateKey
 
 KEY = PrivateKey.generate(Algorithm.ED25519)
+BOM = b'{"bomFormat":"CycloneDX","specVersion":"1.7"}'
 
 
 @dataclass
@@ -101,6 +102,7 @@ def draft_of(contents: Contents) -> tuple[Draft, Origins]:
             LockedImage(
                 name.replace("_", ":") + ":1",
                 "oci:image",
+                top.digest,
                 entry,
                 top.media_type,
                 top.digest,
@@ -131,7 +133,7 @@ def draft_of(contents: Contents) -> tuple[Draft, Origins]:
     config = BundleConfig(contents.name, contents.version, ("dev",), (), (), {"format": "1"})
     sources = tar_of({"bundle.yaml": b"kind: Bundle\n"})
     return (
-        Draft(lock, config, sources, lambda models: {"dev": b"[]"}, b"{}", metadata),
+        Draft(lock, config, sources, lambda models: {"dev": b"[]"}, b"{}", BOM, metadata),
         Origins(files, blobs),
     )
 

@@ -25,7 +25,7 @@ from bundler.sign.open import open_bundle
 from bundler.sources.files import SourceFile
 from tests.making import KEY
 from tests.parts.components import ROOT
-from tests.project import Project, listing, safetensors
+from tests.project import IMAGE, Project, listing, safetensors
 
 # --- what is built ----------------------------------------------------------------------------
 
@@ -88,9 +88,14 @@ def test_its_report_says_what_was_checked(project: Project, tmp_path: Path) -> N
     with open_bundle(tmp_path / "bundle.tar", None) as bundle:
         report = strictjson.parse(bundle.layer("report.json"), "report.json")
     assert report["objects"] == {"dev": 3, "site": 3}
-    assert report["scanned"] == {"mini": {"pickle": 3, "safetensors": 1}}
-    assert set(report["findings"]) == {
-        "models/mini", "parameters", "targets/dev", "targets/site",
+    assert report["scanned"] == {
+        "checkov/dev": {"objects": 3},
+        "checkov/site": {"objects": 3},
+        f"images/{IMAGE}": {"packages": 1},
+        "models/mini": {"pickle": 3, "safetensors": 1},
+    }
+    assert set(report["findings"]) == {*report["scanned"], "parameters"} | {
+        "targets/dev", "targets/site",
     }  # fmt: skip
 
 

@@ -43,7 +43,13 @@ class Surroundings:
         done = subprocess.run(
             [*argv, "-o", "../bundle.tar"],
             cwd=copy,
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": paths, "TZ": self.zone, **self.more},
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": paths,
+                "TZ": self.zone,
+                "AIRBUNDLE_STORE": str(root / self.folder / "store"),
+                **self.more,
+            },
             umask=self.umask,
             capture_output=True,
             text=True,
@@ -61,10 +67,11 @@ ELSEWHERE = Surroundings(
 
 
 @pytest.fixture
-def locked(project: Project, tmp_path: Path) -> Project:
+def locked(project: Project, tmp_path: Path, real_checkov: None) -> Project:
     """The project with its lock, and inputs whose names are not ASCII."""
     project.write("weights/größe.txt", "1")
     project.write("data/ünï/😀.txt", "2")
+    project.please_checkov()
     project.build(tmp_path / "first.tar")
     return project
 
@@ -80,7 +87,13 @@ def test_another_python_changes_nothing(
     locked: Project, tmp_path: Path, second_python: Path
 ) -> None:
     packages = core_packages.fetch(second_python)
-    there = Surroundings("there", "Asia/Kathmandu", 0o002, second_python, (packages,))
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "checkov").symlink_to(Path(sys.executable).with_name("checkov"))
+    path = os.pathsep.join((str(programs), os.environ["PATH"]))
+    there = Surroundings(
+        "there", "Asia/Kathmandu", 0o002, second_python, (packages,), {"PATH": path}
+    )
     assert there.build(locked, tmp_path) == (tmp_path / "first.tar").read_bytes()
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from bundler.archive.store import Store
 from bundler.build import build
 from bundler.core.progress import SILENT
 from bundler.init import init
@@ -92,7 +93,14 @@ def bundle(tmp_path_factory: pytest.TempPathFactory, minilm: Path, kustomize: Pa
     make_oci_layout(image, "busybox")
     key = PrivateKey.generate(Algorithm.P256)
     (folder / "release.pub").write_bytes(key.public.pem())
-    build(project / "bundle.yaml", folder / "bundle.tar", key, "2026-01-01", SILENT)
+    build(
+        project / "bundle.yaml",
+        folder / "bundle.tar",
+        key,
+        "2026-01-01",
+        Store(folder / "store"),
+        SILENT,
+    )
     return folder / "bundle.tar"
 
 

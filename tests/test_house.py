@@ -223,12 +223,12 @@ def test_an_untyped_function_fails_mypy(copy: Path) -> None:
 LOCKS = ("core", "build", "dev")
 
 
-def locked(name: str) -> dict[str, str]:
-    """The requirements of a lock, each with its version and its hashes."""
+def requirements(name: str) -> list[tuple[str, str]]:
+    """The requirements of a lock and their versions; one may stand twice, by version of Python."""
     text = (ROOT / "requirements" / f"{name}.txt").read_text()
     found = re.findall(r"^([a-z0-9-]+)==(\S+)(.*(?:\n +--hash=.*)*)", text, re.MULTILINE)
     assert all("--hash=sha256:" in rest for _, _, rest in found)
-    return {package: version for package, version, _ in found}
+    return [(package, version) for package, version, _ in found]
 
 
 @pytest.mark.parametrize("name", LOCKS)
@@ -240,9 +240,9 @@ def test_a_lock_names_no_index(name: str) -> None:
 @pytest.mark.parametrize("name", LOCKS)
 def test_every_requirement_of_a_lock_has_hashes(name: str) -> None:
     text = (ROOT / "requirements" / f"{name}.txt").read_text()
-    assert len(locked(name)) == len(re.findall(r"^\w", text, re.MULTILINE)) > 5
+    assert len(requirements(name)) == len(re.findall(r"^\w", text, re.MULTILINE)) > 5
 
 
 def test_what_is_tested_is_what_is_shipped() -> None:
-    core, tested = locked("core"), locked("dev")
+    core, tested = dict(requirements("core")), dict(requirements("dev"))
     assert {name: tested.get(name) for name in core} == core

@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 
 from bundler import init, scaffold
+from bundler.archive.store import Store
 from bundler.build import build
 from bundler.cli import main
 from bundler.core.documents.bundle import parse_bundle
-from bundler.core.documents.policy import Policy, parse_policy
+from bundler.core.documents.policy import parse_policy
 from bundler.core.errors import UsageError
 from bundler.core.progress import SILENT
 from bundler.sources.images import resolve_image
+from bundler.sources.remote import Reach
 
 
 def snapshot(folder: Path) -> dict[str, bytes | None]:
@@ -58,7 +60,9 @@ def test_the_documents_are_right_and_name_what_is_there(tmp_path: Path) -> None:
     bundle = parse_bundle((tmp_path / "bundle.yaml").read_text(), "bundle.yaml")
     assert bundle.policy is not None
     policy = parse_policy((tmp_path / bundle.policy).read_text(), bundle.policy)
-    assert policy == Policy()
+    assert (policy.allow_hosts, policy.waivers) == ((), ())
+    assert policy.checks is not None
+    assert (tmp_path / bundle.policy).with_name(policy.checks).is_dir()
     assert (tmp_path / bundle.manifests.base / "kustomization.yaml").is_file()
     for overlay in bundle.manifests.overlays:
         assert (tmp_path / "overlays" / overlay / "kustomization.yaml").is_file()
@@ -78,7 +82,9 @@ def test_the_manifests_name_the_images_and_models_of_the_bundle(tmp_path: Path) 
 def test_the_placeholder_is_an_image_that_says_so(tmp_path: Path) -> None:
     init.init(tmp_path)
     bundle = parse_bundle((tmp_path / "bundle.yaml").read_text(), "bundle.yaml")
-    image = resolve_image(bundle.images[0].source, tmp_path, bundle.platforms)
+    source = bundle.images[0].source
+    assert source is not None
+    image = resolve_image(source, Reach(tmp_path, Store(tmp_path / "store")), bundle.platforms)
     [layer] = image.layers
     with image.open(layer.digest) as stream:
         assert b"holds this file and no program" in stream.read()
@@ -92,9 +98,16 @@ def test_it_builds_as_soon_as_a_model_lies_in_weights(
     monkeypatch.setenv("PATH", f"{tool('kustomize').parent}:/usr/bin:/bin")
     made = init.init(tmp_path / "project")
     shutil.copytree(minilm, made.folder / "weights", dirs_exist_ok=True)
-    built = build(made.folder / "bundle.yaml", tmp_path / "bundle.tar", None, "2026-01-01", SILENT)
+    built = build(
+        made.folder / "bundle.yaml",
+        tmp_path / "bundle.tar",
+        None,
+        "2026-01-01",
+        Store(tmp_path / "store"),
+        SILENT,
+    )
     assert (built.name, built.version) == ("serving", "0.1.0")
-    assert [found.rule for found in built.warnings] == ["license"]
+    assert {found.rule for found in built.warnings} == {"license", "packages"}
     lock = (made.folder / "bundle.lock").read_text()
     assert '"model.safetensors"' in lock
     assert '"README"' not in lock

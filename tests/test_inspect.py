@@ -101,7 +101,17 @@ REPORTS: dict[str, object] = {
     "hosts that are none": {"findings": {}, "allowHosts": [1]},
     "hosts in a word": {"findings": {}, "allowHosts": "hub.example.com"},
     "a waiver without a reason": {
-        "findings": {"t": [{"rule": "r", "subject": "s", "waiver": {"owner": "Jo"}}]}
+        "findings": {
+            "t": [
+                {
+                    "rule": "r",
+                    "severity": "error",
+                    "subject": "s",
+                    "message": "m",
+                    "waiver": {"owner": "Jo"},
+                }
+            ]
+        }
     },
 }
 
@@ -129,8 +139,8 @@ def test_a_report_that_is_no_json_is_refused(tmp_path: Path) -> None:
 
 def test_each_waiver_is_told_once(tmp_path: Path) -> None:
     waiver = {"owner": "Jo", "reason": "ours"}
-    finding = {"rule": "rights", "subject": "Role a/b", "message": "m", "waiver": waiver}
-    other = {"rule": "rights", "subject": "Role a/c", "message": "m"}
+    other = {"rule": "rights", "severity": "error", "subject": "Role a/c", "message": "m"}
+    finding = other | {"subject": "Role a/b", "waiver": waiver}
     report = {"findings": {"targets/dev": [finding, other], "targets/site": [finding]}}
     path = with_report(tmp_path / "bundle.tar", strictjson.canonical(report))
     assert inspected(path).waivers == ("rights: Role a/b: m [ours, Jo]",)

@@ -16,7 +16,7 @@ from bundler.core.progress import SILENT
 from bundler.install import install
 from tests.listing import listing
 from tests.parts.registry import Registry
-from tests.releases import namespace
+from tests.releases import crd, namespace
 from tests.site import Field, field_of_work
 
 pytestmark = pytest.mark.needs("apiserver", "docker-registry")
@@ -42,6 +42,17 @@ def test_somebody_else_s_field_is_not_overwritten(on: Field) -> None:
     found = on.get(on.id("one"))
     assert found is not None
     assert found["data"] == {"key": "theirs"}
+    assert listing(on.registry) == stored
+
+
+def test_an_object_of_a_new_kind_without_its_namespace_is_refused(on: Field) -> None:
+    group = f"{on.mark}.example.org"
+    thing = {"apiVersion": f"{group}/v1", "kind": "Thing", "metadata": {"name": "one"}}
+    stored = listing(on.registry)
+    with pytest.raises(ClusterError, match="Thing one: expected a namespace, found none"):
+        on.install(on.release(on.settings("one"), thing, crd(group, "Thing")))
+    assert on.get(ObjectId.of(crd(group, "Thing"))) is None
+    assert on.get(ObjectId("v1", "Namespace", None, on.mark)) is None
     assert listing(on.registry) == stored
 
 

@@ -47,6 +47,7 @@ def build_on_a_disk(project: Project, size: str, folder: Path) -> subprocess.Com
 def two_mib(project: Project) -> Project:
     """A project whose weights have 2 MiB."""
     write_sparse_safetensors(project.folder / "weights" / "model.safetensors", 2 * MIB)
+    project.please_checkov()
     return project
 
 
@@ -115,6 +116,7 @@ def gigabyte(tmp_path_factory: pytest.TempPathFactory, kustomize: Path) -> Gigab
     folder = tmp_path_factory.mktemp("gigabyte")
     project = make_project(folder / "project")
     write_sparse_safetensors(project.folder / "weights" / "model.safetensors", 1024 * MIB)
+    project.please_checkov()
     (folder / "a.key").write_bytes(KEY.encrypted_pem(None))
     (folder / "a.pub").write_bytes(KEY.public.pem())
     output = folder / "bundle.tar"

@@ -22,6 +22,7 @@ from bundler.core.errors import (
     UsageError,
 )
 from bundler.core.progress import SILENT
+from bundler.inputs.resolve import resolve
 from bundler.sources import files as source_files
 from tests.project import IMAGE, MODEL, Project, listing, write_layout
 
@@ -29,7 +30,7 @@ Edit = Callable[[Project], object]
 
 
 def lock(project: Project) -> locking.Locked:
-    return locking.lock(project.spec, SILENT)
+    return locking.lock(project.spec, project.store, SILENT)
 
 
 def read(project: Project) -> locks.Lock:
@@ -138,8 +139,15 @@ def test_with_a_lock_files_of_the_same_size_are_not_hashed_again(
         return hash_one(location, *others)  # type: ignore[arg-type]
 
     monkeypatch.setattr(source_files, "_hash", watched)
-    locking.resolve(project.spec, SILENT, known)
+    resolve(project.spec, project.store, SILENT, known, packs=True)
     assert hashed == ["config.json"]
+
+
+def test_who_does_not_pack_hashes_all_of_them(project: Project) -> None:
+    lock(project)
+    project.edit("weights/config.json", "4", "5")
+    with pytest.raises(UsageError, match=r"model mini config\.json: locked 19 bytes"):
+        locking.check(project.spec, project.store, SILENT)
 
 
 # --- what is refused --------------------------------------------------------------------------
@@ -172,8 +180,12 @@ def edit(name: str, old: str, new: str) -> Edit:
     return lambda project: project.edit(name, old, new)
 
 
+# Nothing listens there.
+UNREACHABLE = "127.0.0.1:1/redis:7"
+
+
 def no_image_named_so(project: Project) -> None:
-    project.edit("base/server.yaml", f"image: {IMAGE}", "image: redis:7")
+    project.edit("base/server.yaml", f"image: {IMAGE}", f"image: {UNREACHABLE}")
 
 
 def other_digest(project: Project) -> None:
@@ -188,7 +200,7 @@ def bad_bytes_for_a_name(project: Project) -> None:
 WEIGHTS = "weights/model.safetensors"
 REFUSED: dict[str, tuple[Edit, type[BundlerError], str]] = {
     "an image that no source has": (
-        no_image_named_so, SourceError, "image redis:7: overlays/dev names it, the spec says not",
+        no_image_named_so, SourceError, rf"\({UNREACHABLE}\): registry 127\.0\.0\.1:1: ",
     ),
     "an image of another digest": (
         other_digest, SourceError, f"image {IMAGE}@.*: expected the digest that it names",
@@ -341,7 +353,7 @@ def test_an_input_that_is_not_there_is_named_by_its_place(
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [
-        ("oci:image", "docker://x", r"spec.images\[0\].source .*: docker: is not read"),
+        ("oci:image", "podman:x", r"spec.images\[0\].source .*: podman: is not read"),
         ("oci:image", "image", r"spec.images\[0\].source .*: a bare path is not read"),
         (
             "source: weights",
@@ -388,5 +400,5 @@ def test_a_folder_of_inputs_that_is_a_link_is_refused(name: str, project: Projec
     folder.rename(project.folder / "elsewhere")
     folder.symlink_to(project.folder / "elsewhere", target_is_directory=True)
     with pytest.raises(SourceError, match=f"{name}: .*link"):
-        locking.lock(project.spec, SILENT)
+        locking.lock(project.spec, project.store, SILENT)
     assert not project.lock.exists()

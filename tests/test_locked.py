@@ -13,6 +13,7 @@ import pytest
 from bundler import lock as locking
 from bundler.core.errors import BundlerError, IntegrityError, UsageError
 from bundler.core.progress import SILENT
+from bundler.inputs import resolve
 from bundler.scan.models import SCANNERS
 from tests.project import Project, listing, write_layout
 
@@ -22,7 +23,7 @@ Edit = Callable[[Project, pytest.MonkeyPatch], object]
 @pytest.fixture
 def locked(project: Project) -> Project:
     """The project with its lock."""
-    locking.lock(project.spec, SILENT)
+    locking.lock(project.spec, project.store, SILENT)
     return project
 
 
@@ -48,7 +49,7 @@ def other_scanner(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def other_rules(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(locking, "RULES_VERSION", "2000")
+    monkeypatch.setattr(resolve, "RULES_VERSION", "2000")
 
 
 def in_lock(change: Callable[[Any], object]) -> Edit:
@@ -178,7 +179,7 @@ def test_one_of_two_equal_files_that_changed_is_named(project: Project) -> None:
     weights = project.folder / "weights"
     for name in ("a.json", "b.json"):
         (weights / name).write_bytes(b'{"v": 1}\n')
-    locking.lock(project.spec, SILENT)
+    locking.lock(project.spec, project.store, SILENT)
     (weights / "a.json").write_bytes(b'{"v": 2}\n')
     with pytest.raises(UsageError, match=r"model mini a\.json"):
         project.build(project.folder / "x.tar", locked=True)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from bundler.core import rules
+from bundler.core import gate, rules
 from bundler.core.digest import Digest
-from bundler.core.documents.policy import Policy
+from bundler.core.documents.bundle import Parameter, ParameterTarget, parse_bundle
+from bundler.core.documents.policy import Policy, parse_policy
+from bundler.core.objects import parameters
 from bundler.core.objects.images import references, relocate, rewrite
 from bundler.core.objects.kustomization import FILE_NAMES
 from bundler.core.objects.manifests import ObjectId, apply_order, dump, load, parse_manifests
@@ -21,7 +24,7 @@ from tests.parts.needs import require
 
 IMAGE = "serving.local/server:1.0"
 MODEL = "airbundle.invalid/models/model"
-OVERLAYS = ("airgapped", "dev")
+OVERLAYS = ("airgapped", "aws-govcloud", "dev")
 DIGEST = Digest("ab" * 32)
 OFFLINE = {
     "HF_HUB_OFFLINE": "1",
@@ -30,6 +33,16 @@ OFFLINE = {
     "DO_NOT_TRACK": "1",
     "VLLM_NO_USAGE_STATS": "1",
 }
+
+ROLE = "eks.amazonaws.com/role-arn"
+# The smallest bundle that may declare parameters, for those of docs/rules.md.
+BUNDLE = """\
+apiVersion: airbundle.dev/v1alpha1
+kind: Bundle
+metadata: {name: a, version: "0.0.1"}
+spec:
+  manifests: {base: base, overlays: [aws-govcloud]}
+"""
 
 Objects = dict[str, dict[str, Any]]
 
@@ -55,6 +68,11 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Objects]:
     }
 
 
+def policy() -> Policy:
+    path = ROOT / "policies" / "default.yaml"
+    return parse_policy(path.read_text(), path.name)
+
+
 def deployment(objects: Objects) -> dict[str, Any]:
     spec: dict[str, Any] = objects["Deployment serving/server"]["spec"]
     return spec
@@ -75,7 +93,7 @@ def test_one_image_and_one_model_are_named(rendered: dict[str, Objects], overlay
 def test_the_core_rules_find_nothing(rendered: dict[str, Objects], overlay: str) -> None:
     names = {name: ImageReference.parse(name).placeholder(DIGEST) for name in (IMAGE, MODEL)}
     objects, places = rewrite(overlay, list(rendered[overlay].values()), names)
-    context = rules.RuleContext(Policy(), frozenset(names.values()))
+    context = rules.RuleContext(policy(), frozenset(names.values()), overlay)
     assert rules.check(objects, context) == ()
     assert len(places) == 2
     moved = relocate(overlay, objects, places, "registry.corp:5000/team")
@@ -153,6 +171,73 @@ def test_the_overlays_differ_in_size(rendered: dict[str, Objects]) -> None:
     assert airgapped["template"]["spec"]["runtimeClassName"] == "nvidia"
     assert "PodDisruptionBudget serving/server" in rendered["airgapped"]
     assert "PodDisruptionBudget serving/server" not in rendered["dev"]
+
+
+def env_of(objects: Objects) -> dict[str, str]:
+    (container,) = deployment(objects)["template"]["spec"]["containers"]
+    return {variable["name"]: variable["value"] for variable in container["env"]}
+
+
+def test_govcloud_has_its_own_partition_endpoints_and_nodes(rendered: dict[str, Objects]) -> None:
+    objects = rendered["aws-govcloud"]
+    assert (
+        env_of(objects).items()
+        >= {
+            "AWS_REGION": "us-gov-west-1",
+            "AWS_DEFAULT_REGION": "us-gov-west-1",
+            "AWS_STS_REGIONAL_ENDPOINTS": "regional",
+            "AWS_USE_FIPS_ENDPOINT": "true",
+        }.items()
+    )
+    assert deployment(objects)["template"]["spec"]["nodeSelector"] == {
+        "topology.kubernetes.io/region": "us-gov-west-1",
+        "nvidia.com/gpu.present": "true",
+    }
+    annotations = objects["ServiceAccount serving/server"]["metadata"]["annotations"]
+    assert annotations[ROLE].startswith("arn:aws-us-gov:iam::")
+
+
+def test_a_site_sets_the_region_and_the_role(rendered: dict[str, Objects]) -> None:
+    objects = list(rendered["aws-govcloud"].values())
+    declared = govcloud_parameters()
+    found = parameters.check(
+        declared, {"aws-govcloud": objects, "dev": list(rendered["dev"].values())}
+    )
+    assert [each.message for each in found if each.severity == "error"] == []
+    role = "arn:aws-us-gov:iam::123456789012:role/models/server"
+    settings = {"awsRegion": "us-gov-east-1", "awsRole": role}
+    values = parameters.values(declared, settings)
+    made = {str(ObjectId.of(obj)): obj for obj in parameters.substitute(objects, declared, values)}
+    assert env_of(made)["AWS_REGION"] == env_of(made)["AWS_DEFAULT_REGION"] == "us-gov-east-1"
+    selector = deployment(made)["template"]["spec"]["nodeSelector"]
+    assert selector["topology.kubernetes.io/region"] == "us-gov-east-1"
+    assert made["ServiceAccount serving/server"]["metadata"]["annotations"][ROLE] == role
+
+
+def govcloud_parameters() -> list[Parameter]:
+    """Those that docs/rules.md shows."""
+    page = (ROOT / "docs" / "rules.md").read_text()
+    (block,) = [text for text in page.split("```") if text.startswith("yaml\nparameters:")]
+    return list(
+        parse_bundle(
+            BUNDLE + textwrap.indent(block.removeprefix("yaml\n"), "  "), "docs/rules.md"
+        ).parameters
+    )
+
+
+def test_a_commercial_region_in_govcloud_is_found(rendered: dict[str, Objects]) -> None:
+    objects = list(rendered["aws-govcloud"].values())
+    values = ("us-gov-west-1", "us-east-1")
+    path = "/spec/template/spec/nodeSelector/topology.kubernetes.io~1region"
+    region = Parameter(
+        name="region", type="enum", default=values[0], values=values, description="Where it runs",
+        targets=(ParameterTarget("Deployment", "server", path),),
+    )  # fmt: skip
+    found = gate.check_variants("aws-govcloud", objects, [region], policy(), frozenset())
+    assert [each.message for each in found if each.rule == "partition"] == [
+        f"{path}: names the region 'us-east-1' of the partition aws, "
+        "and this target is for aws-us-gov"
+    ]
 
 
 def test_the_compiled_file_is_listed_and_empty() -> None:

@@ -48,7 +48,15 @@ def test_the_wheel_asks_for_the_core_alone(wheel: Path) -> None:
         lines = archive.read(metadata).decode().splitlines()
     required = [line for line in lines if line.startswith("Requires-Dist:")]
     core = {re.split("[ <>=]+", line)[1] for line in required if "extra ==" not in line}
-    assert core == {"click", "cryptography", "httpx", "lightkube", "publicsuffixlist", "pyyaml"}
+    assert core == {
+        "click",
+        "cryptography",
+        "docker",
+        "httpx",
+        "lightkube",
+        "publicsuffixlist",
+        "pyyaml",
+    }
 
 
 def test_the_scaffold_is_found_in_a_wheel(wheel: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Bytes at rest: the bundle file (format 1) and OCI image layouts.
+"""Bytes at rest: the bundle file (format 1), OCI image layouts, and the store of downloads.
 
 May import core. Knows nothing of keys, clusters, or where bytes came from.
 """

@@ -28,7 +28,7 @@ class Draft:
 
     `sources` is the tar of the spec and its manifests; `targets` gives the rendered objects of each
     target for the digests of the models' images; `image_metadata` is every manifest and config of
-    the locked images.
+    the locked images; `bom` is CycloneDX.
     """
 
     lock: Lock
@@ -36,6 +36,7 @@ class Draft:
     sources: bytes
     targets: Callable[[Mapping[str, Digest]], Mapping[str, bytes]]
     report: bytes
+    bom: bytes
     image_metadata: Mapping[Digest, bytes] = field(default_factory=dict)
 
 
@@ -145,6 +146,7 @@ def _bundle(draft: Draft, targets: Mapping[str, bytes], store: _Store) -> Json:
         titled("sources.tar", fmt.SOURCES, draft.sources),
         *(titled(f"targets/{name}.json", fmt.MANIFESTS, targets[name]) for name in sorted(targets)),
         titled("report.json", fmt.REPORT, draft.report),
+        titled("bom.cdx.json", fmt.BOM, draft.bom),
         *(
             titled(
                 f"model-signing/{model.name}.json",

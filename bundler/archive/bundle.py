@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from types import TracebackType
 
 from bundler.archive.entries import Entry
-from bundler.archive.reader import Contents, read_blob
+from bundler.archive.reader import Contents, check_blob, read_blob
 from bundler.archive.source import BundleFile
+from bundler.archive.together import together
 from bundler.core.config import BundleConfig
 from bundler.core.digest import Descriptor, Digest
 from bundler.core.errors import IntegrityError
 from bundler.core.progress import SILENT, Progress
 from bundler.core.release import Release
-
-_READERS = 2
 
 
 @dataclass(frozen=True)
@@ -113,17 +111,13 @@ class AuthenticatedBundle:
         return read_blob(self._source, self._contents, descriptor)
 
     def verify_blobs(self, progress: Progress = SILENT) -> None:
-        """Read every layer to its end, two at a time, the largest first; IntegrityError."""
+        """Read every layer to its end, several at a time, the largest first; IntegrityError."""
         progress.phase("reading layers", sum(blob.size for blob in self.blobs))
 
-        def drain(blob: Descriptor) -> None:
-            for piece in self.open(blob):
-                progress.advance(len(piece))
+        def check(blob: Descriptor, progress: Progress) -> None:
+            check_blob(self._source, self._contents, blob, progress)
 
-        ordered = sorted(self.blobs, key=lambda blob: -blob.size)
-        with ThreadPoolExecutor(_READERS) as readers:
-            for _ in readers.map(drain, ordered):
-                pass
+        together(check, sorted(self.blobs, key=lambda blob: -blob.size), progress)
 
     def close(self) -> None:
         """Give the file back."""

@@ -26,7 +26,12 @@ _ARTIFACT_TYPES = {
     "modelpack": fmt.MODELPACK,
     "files": fmt.FILES,
 }
-_TITLES = {"lock.json": fmt.LOCK, "sources.tar": fmt.SOURCES, "report.json": fmt.REPORT}
+_TITLES = {
+    "lock.json": fmt.LOCK,
+    "sources.tar": fmt.SOURCES,
+    "report.json": fmt.REPORT,
+    "bom.cdx.json": fmt.BOM,
+}
 _TITLE_PREFIXES = {"targets/": fmt.MANIFESTS, "model-signing/": fmt.STATEMENT}
 _CONFIG_MEMBERS: Mapping[str, type] = {
     "formatVersion": int,

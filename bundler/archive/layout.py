@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from bundler.archive.format import INDEX_NAME, LAYOUT, LAYOUT_NAME, OCI_INDEX, REF_NAME
+from bundler.archive.newfile import sync_folder
 from bundler.core import strictjson
 from bundler.core.destination import check_repository, check_tag
 from bundler.core.digest import Descriptor, Digest
@@ -34,6 +36,7 @@ class LayoutDestination:
         self._folder = folder
         self._blobs = folder / "blobs" / "sha256"
         self._believed: set[Digest] = set()
+        self._preparing = threading.Lock()
         if folder.exists():
             self._check_folder()
 
@@ -62,14 +65,15 @@ class LayoutDestination:
         check_repository(repository)
         partial = self._blobs / f".{blob.digest.hex}.partial"
         with _writing(self._folder):
-            self._prepare()
+            with self._preparing:
+                self._prepare()
             try:
                 _copy(partial, blob, chunks)
                 partial.rename(self._place(blob.digest))
                 self._believed.add(blob.digest)
             finally:
                 partial.unlink(missing_ok=True)
-            _sync_folder(self._blobs)
+            sync_folder(self._blobs)
 
     def has_manifest(self, repository: str, digest: Digest) -> bool:
         """Whether its file is there; IntegrityError when it holds other bytes."""
@@ -195,15 +199,7 @@ def _replace(place: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.rename(place)
-    _sync_folder(place.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(place.parent)
 
 
 def _entry(manifest: Descriptor, data: bytes, name: str) -> dict[str, Any]:

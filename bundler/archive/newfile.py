@@ -54,7 +54,7 @@ def new_file(path: Path) -> Iterator[NewFile]:
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     finally:
         os.close(fd)
 
@@ -78,7 +78,8 @@ def _lock_alone(fd: int, partial: Path) -> None:
         raise UsageError(f"{partial}: another build is writing the same file", "wait for it to end")
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Makes the names in `folder` outlive a loss of power."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

@@ -32,15 +32,21 @@ class BundleFile:
         while size > 0:
             piece = os.pread(self._fd, min(size, CHUNK), offset)
             if not piece:
-                raise IntegrityError(
-                    f"{self.path.name}: ends too early: has {os.fstat(self._fd).st_size} bytes, "
-                    f"expected at least {end}",
-                    "the file was cut off; copy it again and compare its size",
-                )
+                raise self._cut_off(end)
             pieces.append(piece)
             offset += len(piece)
             size -= len(piece)
         return b"".join(pieces)
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """The same, as many as `buffer` takes, into it."""
+        end = offset + len(buffer)
+        while buffer:
+            count = os.preadv(self._fd, [buffer], offset)
+            if not count:
+                raise self._cut_off(end)
+            offset += count
+            buffer = buffer[count:]
 
     def expect(self, offset: int, expected: bytes, what: str) -> None:
         """IntegrityError, naming `what` and the byte, unless `expected` stands at `offset`."""
@@ -54,6 +60,13 @@ class BundleFile:
                 f"found {found[byte]:#04x}",
                 "the file was changed or damaged on its way; get it again",
             )
+
+    def _cut_off(self, end: int) -> IntegrityError:
+        return IntegrityError(
+            f"{self.path.name}: ends too early: has {os.fstat(self._fd).st_size} bytes, "
+            f"expected at least {end}",
+            "the file was cut off; copy it again and compare its size",
+        )
 
     def close(self) -> None:
         """Give the descriptor back."""

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import shutil
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -23,13 +21,12 @@ from bundler.archive.framing import END, Member, Placed, place, place_plain
 from bundler.archive.layers import Layer
 from bundler.archive.newfile import FileRange, NewFile, new_file
 from bundler.archive.reader import blob_member
+from bundler.archive.together import together
 from bundler.archive.walk import Walk, walk
 from bundler.core.digest import Descriptor, Digest
 from bundler.core.errors import IntegrityError, UsageError
 from bundler.core.progress import SILENT, Progress
 
-# One for hashing while the other waits for the disk, on the smallest machines that build.
-_WRITERS = max(2, min(4, os.cpu_count() or 2))
 _ZEROS = bytes(fmt.CHUNK)
 
 Open = Callable[[], BinaryIO]
@@ -99,7 +96,7 @@ def write_bundle(
     digests = {key: key for key in layers}
     final = _lay(assemble(draft, digests))
     take_stock(final.walk)  # what our own reader refuses is not written
-    _check_space(path, final.size)
+    require_room(path, final.size)
     with new_file(path) as file:
         laid = None
         # Once; twice when two blobs that were thought to differ turn out to be the same.
@@ -139,7 +136,8 @@ def _files(laid: _Laid, layers: Mapping[Digest, Layer]) -> dict[Digest, tuple[in
     }
 
 
-def _check_space(path: Path, size: int) -> None:
+def require_room(path: Path, size: int) -> None:
+    """UsageError unless the disk on which `path` will be has room for `size` more bytes."""
     try:
         free = shutil.disk_usage(path.parent).free
     except OSError as error:
@@ -162,7 +160,7 @@ def _stream(
     blobs = sorted(laid.walk.blobs.values(), key=lambda blob: -blob.size)
     progress.phase("packing layers", sum(blob.size for blob in blobs))
 
-    def pack(blob: Descriptor) -> tuple[Digest, Digest]:
+    def pack(blob: Descriptor, progress: Progress) -> tuple[Digest, Digest]:
         offset, owner = laid.blobs[blob.digest].offset, laid.walk.owners[blob.digest]
         target = _Target(file, offset, progress)
         if blob.digest in layers:
@@ -171,8 +169,7 @@ def _stream(
             target.copy(source, blob.size, blob.digest, str(owner))
         return blob.digest, blob.digest
 
-    with ThreadPoolExecutor(_WRITERS) as writers:
-        return dict(writers.map(pack, blobs))
+    return dict(together(pack, blobs, progress))
 
 
 def _pack_layer(target: _Target, layer: Layer, origins: Origins, owner: str) -> Digest:
@@ -198,8 +195,7 @@ class _Target:
         if whole is not None:
             whole.update(data)
         # The file was made of zeros: what is zero need not be written, so sparse stays sparse.
-        # A memoryview is compared byte by byte, four times slower than sha256; bytes at once.
-        if bytes(data) != _ZEROS[: len(data)]:
+        if not _is_zero(data):
             self._file.write_at(data, self._offset)
         self._offset += len(data)
         self._progress.advance(len(data))
@@ -225,6 +221,14 @@ class _Target:
                 f"{what}: changed since it was locked: expected {size} bytes of {digest}",
                 "run `airbundle lock` again when the change is wanted",
             )
+
+
+def _is_zero(data: bytes | memoryview) -> bool:
+    """A memoryview is compared byte by byte, four times slower than sha256; bytes at once.
+
+    So a copy is made, but only of what begins with zeros.
+    """
+    return not any(data[:8]) and bytes(data) == _ZEROS[: len(data)]
 
 
 def _write_head(file: NewFile, slot: bytes, laid: _Laid) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from pathlib import Path
 
 import click
@@ -42,9 +41,10 @@ def command(
             "`airbundle keygen` makes a key; an --unsigned bundle can be signed later",
         )
     private = options.private_key(key) if key else None
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
     with progress.shown() as watched:
-        built = build.build(spec, file, private, today, watched, locked=locked)
+        built = build.build(
+            spec, file, private, options.today(), options.store(), watched, locked=locked
+        )
     output.emit(built, lambda: _text(built), as_json)
 
 

@@ -7,21 +7,21 @@ from pathlib import Path
 import click
 
 from bundler import lock
-from bundler.cli import output, progress
-from bundler.cli.options import spec_argument
+from bundler.cli import options, output, progress
 
 
 @click.command(short_help="Resolve every input and write bundle.lock.")
-@spec_argument
+@options.spec_argument
+@click.option("--check", is_flag=True, help="Write nothing; fail when the lock does not fit.")
 @output.json_option
-def command(spec: Path, as_json: bool) -> None:
+def command(spec: Path, check: bool, as_json: bool) -> None:
     """Resolve every input of SPEC (bundle.yaml) and write bundle.lock beside it.
 
     The lock names every input by digest. Review it, keep it under version control, and let CI run
     `airbundle build --locked`.
     """
     with progress.shown() as watched:
-        locked = lock.lock(spec, watched)
+        locked = (lock.check if check else lock.lock)(spec, options.store(), watched)
     output.emit(locked, lambda: _text(locked), as_json)
 
 

@@ -22,12 +22,15 @@ from bundler.cli import output
 from bundler.core.errors import BundlerError, UsageError
 
 PROGRAM = "airbundle"
+# Set by the script of `airbundle completion`, which asks for one answer and runs no command.
+COMPLETION_VARIABLE = "_AIRBUNDLE_COMPLETE"
 
 # name: (module, the one line that `airbundle --help` shows)
 COMMANDS = {
     "init": ("bundler.cli.init", "Scaffold a bundle project that builds."),
     "lock": ("bundler.cli.lock", "Resolve every input and write bundle.lock."),
     "build": ("bundler.cli.build", "Lock if needed, check, pack and sign."),
+    "audit": ("bundler.cli.audit", "Show what will run, and what the gate finds."),
     "keygen": ("bundler.cli.keygen", "Make a key pair for signing."),
     "sign": ("bundler.cli.sign", "Add one more signature to a bundle."),
     "verify": ("bundler.cli.verify", "Check the signers and every byte of a bundle."),
@@ -36,6 +39,7 @@ COMMANDS = {
     "push": ("bundler.cli.push", "Copy images and models into a registry or a layout."),
     "install": ("bundler.cli.install", "Plan, push, apply and record a bundle."),
     "schema": ("bundler.cli.schema", "Print the JSON Schema of a kind of document."),
+    "completion": ("bundler.cli.completion", "Print the shell's completion script."),
 }
 
 # What to do where somebody gave an option twice and meant it.
@@ -61,7 +65,8 @@ class _LazyGroup(click.Group):
         if name is None or stub is None:
             return name, stub, rest
         command: click.Command = import_module(COMMANDS[name][0]).command
-        _refuse_repeated(ctx, name, command, rest)
+        if not ctx.resilient_parsing:  # half a line that is being completed may be wrong
+            _refuse_repeated(ctx, name, command, rest)
         return name, command, rest
 
 
@@ -90,6 +95,11 @@ click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version
 
 def main() -> NoReturn:
     """Run the command line of this process and exit with its code."""
+    asked = os.environ.get(COMPLETION_VARIABLE)
+    if asked is not None:
+        from click.shell_completion import shell_complete
+
+        sys.exit(shell_complete(cli, {}, PROGRAM, COMPLETION_VARIABLE, asked))
     sys.exit(run(sys.argv[1:]))
 
 

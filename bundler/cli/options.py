@@ -20,6 +20,7 @@ commands that open or make a private key.
 
 from __future__ import annotations
 
+import datetime
 import os
 import sys
 from collections.abc import Callable
@@ -33,10 +34,12 @@ from bundler.core.errors import DocumentError, TrustError, UsageError
 
 # `bundler.sign` is imported where it is used: cryptography is no part of a help page.
 if TYPE_CHECKING:
+    from bundler.archive.store import Store
     from bundler.sign.keys import PrivateKey
     from bundler.sign.trust import Trust
 
 PASSPHRASE_VARIABLE = "AIRBUNDLE_KEY_PASSPHRASE"
+STORE_VARIABLE = "AIRBUNDLE_STORE"
 
 Command = Callable[..., None]
 
@@ -127,9 +130,43 @@ target_option = click.option(
 )
 
 
+def optional_trust(function: Command) -> Command:
+    """The same options, for a command that also takes what nobody signs.
+
+    The command receives `trust`, a function that gives what `trust_options` would, or its error.
+    """
+
+    @wraps(function)
+    def with_trust(
+        policy: Path | None, key: Path | None, allow_unsigned: bool, **others: Any
+    ) -> None:
+        function(trust=lambda: _trust(policy, key, allow_unsigned), **others)
+
+    return _POLICY(_KEY(_UNSIGNED(with_trust)))
+
+
 file_argument = click.argument("file", type=_FILE)
 
 spec_argument = click.argument("spec", type=_FILE, default=Path("bundle.yaml"))
+
+
+def store() -> Store:
+    """Where downloads are kept: AIRBUNDLE_STORE, else `airbundle` in the user's cache folder.
+
+    https://specifications.freedesktop.org/basedir-spec/latest/: a relative path is none.
+    """
+    from bundler.archive.store import Store
+
+    named = os.environ.get(STORE_VARIABLE)
+    if named:
+        return Store(Path(named))
+    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return Store((cache if cache.is_absolute() else Path.home() / ".cache") / "airbundle")
+
+
+def today() -> str:
+    """The day by which waivers end, in UTC, as YYYY-MM-DD."""
+    return datetime.datetime.now(datetime.UTC).date().isoformat()
 
 
 def private_key(path: Path) -> PrivateKey:

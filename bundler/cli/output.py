@@ -16,7 +16,8 @@ reads. A command calls it once, at its end; what may be seen before the end goes
 `emit` (findings, differences), a command calls `click.get_current_context().exit(code)`.
 Errors are raised, never printed: `bundler.cli.main` calls `report`, once.
 
-In JSON a dataclass is an object with its fields in camelCase, a value with `to_json()` is what
+In JSON a dataclass is an object with its fields in camelCase (but for those whose metadata say
+``{"json": False}``), a value with `to_json()` is what
 that returns, a Digest is ``sha256:…``, a path its text, a tuple a list, a set a sorted list, and
 the keys of a mapping stay as they are. Anything else is a TypeError: a bug of the caller.
 """
@@ -117,7 +118,7 @@ def plain(value: object) -> Any:
     if isinstance(value, set | frozenset):
         return [plain(item) for item in sorted(value)]
     if dataclasses.is_dataclass(value):
-        fields = dataclasses.fields(value)
+        fields = [each for each in dataclasses.fields(value) if each.metadata.get("json", True)]
         return {_camel(field.name): plain(getattr(value, field.name)) for field in fields}
     raise TypeError(f"no JSON form for {type(value).__name__}")
 

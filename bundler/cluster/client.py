@@ -150,10 +150,7 @@ class Cluster:
                 "install what defines it (its CRD, or its API) first, or bring it in the bundle",
             )
         if resource.namespaced and object_id.namespace is None:
-            raise ClusterError(
-                f"{object_id}: expected a namespace, found none",
-                "a bundle says where its objects go: set `namespace:` in the kustomization",
-            )
+            raise nowhere(object_id)
         root = "/apis" if object_id.group else "/api"
         parts = [root, quote(object_id.api_version)]
         if resource.namespaced:
@@ -175,6 +172,14 @@ class Cluster:
         except (ConfigError, OSError, KeyError, ValueError) as error:
             # A login by command or token file runs within the request.
             raise ClusterError(f"{self._session.what}: the login failed: {error}") from error
+
+
+def nowhere(object_id: ObjectId) -> ClusterError:
+    """The error about an object without a namespace, whose kind has one."""
+    return ClusterError(
+        f"{object_id}: expected a namespace, found none",
+        "a bundle says where its objects go: set `namespace:` in the kustomization",
+    )
 
 
 def open_cluster(

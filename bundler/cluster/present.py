@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bundler.cluster.client import Cluster
+from bundler.cluster.client import Cluster, nowhere
 from bundler.cluster.release import (
     Record,
     check_owner,
@@ -21,6 +21,7 @@ from bundler.core.objects.plan import (
     Plan,
     Present,
     defined_kind,
+    defines_namespaced,
     dropped,
     identity,
     inventory,
@@ -96,7 +97,7 @@ def survey(
     Foreign is what is there, but neither in the `previous` inventory nor ours.
     """
     known = {identity(each.id) for each in previous}
-    brought = {defined_kind(obj) for obj in objects if is_crd(ObjectId.of(obj))}
+    brought = {defined_kind(obj): obj for obj in objects if is_crd(ObjectId.of(obj))}
     live = {
         identity(ObjectId.of(obj)): _live(cluster, ObjectId.of(obj), brought) for obj in objects
     }
@@ -132,9 +133,13 @@ def _asked(
 
 
 def _live(
-    cluster: Cluster, object_id: ObjectId, brought: Collection[tuple[str, str]]
+    cluster: Cluster, object_id: ObjectId, brought: Mapping[tuple[str, str], JsonObject]
 ) -> JsonObject | None:
-    if (object_id.group, object_id.kind) in brought and cluster.resource(object_id) is None:
+    crd = brought.get((object_id.group, object_id.kind))
+    if crd is not None and cluster.resource(object_id) is None:
+        # The server can't say so yet, and half of the release would be there when it can.
+        if object_id.namespace is None and defines_namespaced(crd):
+            raise nowhere(object_id)
         return None
     live = cluster.get(object_id)
     if live is not None and "deletionTimestamp" in live["metadata"]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bundler.archive import format as fmt
 from bundler.archive.bundle import AuthenticatedBundle
 from bundler.archive.entries import Entry
+from bundler.archive.together import together
 from bundler.core.destination import Destination, check_tag
 from bundler.core.digest import Descriptor, Digest
 from bundler.core.errors import SourceError
@@ -189,18 +190,25 @@ def push_bundle(
 ) -> PushedBundle:
     """Bring what `destination` lacks of all entries: blobs, then manifests, children first.
 
+    Blobs are sent several at a time, and shared when all are there.
+
     The bundle's own artifact is `push_artifact`'s, last of all. IntegrityError when the file
     changed; SourceError when the destination refuses.
     """
     plan = plan_push(bundle, destination)
     if plan.size:
         progress.phase("pushing", plan.size)
+
+    def send(each: Transfer, progress: Progress) -> None:
+        destination.put_blob(each.repository, each.blob, _Chunks(bundle, each.blob, progress))
+
+    own = [each for each in plan.transfers if each.shared is None]
+    together(send, sorted(own, key=lambda each: -each.blob.size), progress)
     for each in plan.transfers:
-        if each.shared is None or not destination.mount_blob(
+        if each.shared is not None and not destination.mount_blob(
             each.repository, each.blob, each.shared
         ):
-            chunks = _Chunks(bundle, each.blob, progress)
-            destination.put_blob(each.repository, each.blob, chunks)
+            send(each, progress)
     for entry in plan.entries:
         for manifest in bundle.tree(entry).manifests:
             tag = top_tag(manifest.digest) if manifest == entry.descriptor else None

@@ -37,7 +37,7 @@ class Destination(Protocol):
         """Let `repository` share a blob of the repository `source`; False when it must be sent."""
 
     def put_blob(self, repository: str, blob: Descriptor, chunks: Iterable[bytes]) -> None:
-        """Take `blob` from `chunks`; on return it is there, whole.
+        """Take `blob` from `chunks`; on return it is there, whole. Threads may do so side by side.
 
         Chunks that can be iterated over again let a transfer be tried again. IntegrityError when
         they are not the bytes that `blob` promises; the repository then has no such blob.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from bundler.core import rules
@@ -19,16 +19,17 @@ _REMEDY = "mend it, or waive it by name in the policy"
 
 
 def check_objects(
-    objects: Sequence[JsonObject], policy: Policy, carried: frozenset[str]
+    target: str, objects: Sequence[JsonObject], policy: Policy, carried: frozenset[str]
 ) -> tuple[Finding, ...]:
-    """What the core rules find in the objects of one target, waivers applied.
+    """What the core rules find in the objects of `target`, waivers applied.
 
     `carried` are the placeholder references of all images and models in the bundle.
     """
-    return apply_waivers(rules.check(objects, RuleContext(policy, carried)), policy)
+    return apply_waivers(rules.check(objects, RuleContext(policy, carried, target)), policy)
 
 
 def check_variants(
+    target: str,
     objects: Sequence[JsonObject],
     parameters: Sequence[Parameter],
     policy: Policy,
@@ -38,7 +39,7 @@ def check_variants(
     found: dict[Finding, None] = {}
     for values in _variants(parameters):
         variant = parameters_.substitute(objects, parameters, values)
-        found |= dict.fromkeys(check_objects(variant, policy, carried))
+        found |= dict.fromkeys(check_objects(target, variant, policy, carried))
     return tuple(found)
 
 
@@ -95,6 +96,21 @@ def unused(policy: Policy, findings: Sequence[Finding]) -> tuple[Finding, ...]:
         )
         for waiver in policy.waivers
         if not any(fits(waiver, found) for found in findings)
+    )
+
+
+def unused_skips(policy: Policy, checks: Collection[str]) -> tuple[Finding, ...]:
+    """A warning for each check that `policy` skips and that is none of `checks`, by their ids."""
+    return tuple(
+        Finding(
+            "skip",
+            "warning",
+            skip.check,
+            "the policy skips this check, and there is none of that id",
+            "remove it, or correct its id",
+        )
+        for skip in policy.skip
+        if skip.check not in checks
     )
 
 

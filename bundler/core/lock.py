@@ -54,10 +54,14 @@ class LockedFileSet:
 
 @dataclass(frozen=True)
 class LockedImage:
-    """An image: as manifests write it, its entry in the index, and what it resolved to."""
+    """An image: as manifests write it, what its source resolved to, and its entry in the index.
+
+    `resolved` differs from `digest` when of an index only some platforms travel.
+    """
 
     name: str
     source: str
+    resolved: Digest
     entry: str
     media_type: str
     digest: Digest
@@ -272,6 +276,7 @@ def _image(read: _Reader) -> LockedImage:
     image = LockedImage(
         name=read.take("name", str),
         source=read.take("source", str),
+        resolved=read.digest("resolved"),
         entry=read.take("entry", str),
         media_type=read.take("mediaType", str),
         digest=read.digest("digest"),
@@ -311,6 +316,7 @@ def _image_json(image: LockedImage) -> dict[str, Any]:
         "mediaType": image.media_type,
         "name": image.name,
         "platforms": _digests(image.platforms),
+        "resolved": str(image.resolved),
         "size": image.size,
         "source": image.source,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bundler.core.lock import Lock
+from bundler.core.lock import Lock, LockedImage
 
 # Whose render counts, not its version: that is compared by the digest of each target.
 FOR_INFORMATION = frozenset({"kustomize"})
@@ -73,5 +73,10 @@ def _facts(lock: Lock) -> dict[str, str]:
         facts |= {
             f"files {files.name} {f.path}": f"{f.size} bytes, {f.digest}" for f in files.files
         }
-    facts |= {f"image {image.name}": f"{image.source}, {image.digest}" for image in lock.images}
+    facts |= {f"image {image.name}": _image(image) for image in lock.images}
     return facts
+
+
+def _image(image: LockedImage) -> str:
+    of = f" of {image.resolved}" if image.resolved != image.digest else ""
+    return f"{image.source}, {image.digest}{of}"

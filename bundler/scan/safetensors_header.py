@@ -64,10 +64,24 @@ class _Malformed(Exception):  # noqa: N818 - never leaves this module
 class _Tensor(NamedTuple):
     begin: int
     end: int
+    dtype: str
+    elements: int
 
 
-def check_header(stream: BinaryIO, size: int) -> None:
-    """Raises `_Malformed` unless the header describes a file of exactly `size` bytes."""
+def count_elements(subject: ScanSubject) -> dict[str, int] | None:
+    """How many numbers of each dtype a file holds; None when its header is malformed."""
+    counts: dict[str, int] = {}
+    try:
+        with subject.open() as stream:
+            for tensor in check_header(stream, subject.size):
+                counts[tensor.dtype] = counts.get(tensor.dtype, 0) + tensor.elements
+    except _Malformed:
+        return None
+    return counts
+
+
+def check_header(stream: BinaryIO, size: int) -> Iterable[_Tensor]:
+    """The tensors; raises `_Malformed` unless they make up a file of exactly `size` bytes."""
     prefix = stream.read(8)
     if len(prefix) != 8:
         _refuse(f"expected at least 8 bytes, found {len(prefix)}")
@@ -86,6 +100,7 @@ def check_header(stream: BinaryIO, size: int) -> None:
     except (ValueError, RecursionError) as error:
         _refuse(f"its header is not JSON: {str(error)[:100]}")
     _check_cover(tensors, size - 8 - length)
+    return tensors.values()
 
 
 def _tensors(header: bytes) -> dict[str, _Tensor]:
@@ -154,13 +169,15 @@ def _extent(value: dict[str, Any]) -> _Tensor:
         _refuse(f"expected a shape of integers from 0, found {shape!r:.80}")
     if not _are_sizes(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
         _refuse(f"expected data_offsets as [begin, end], found {offsets!r:.80}")
+    elements = 1
     for extent in shape:
-        bits *= extent
-        if bits > _MAX_INTEGER:
+        elements *= extent
+        if elements * bits > _MAX_INTEGER:
             _refuse(f"a tensor of shape {shape!r:.80} is larger than any file")
+    bits *= elements
     if bits % 8 or bits // 8 != offsets[1] - offsets[0]:
         _refuse(f"{dtype} of shape {shape!r:.80} has {bits} bits, its data_offsets are {offsets!r}")
-    return _Tensor(offsets[0], offsets[1])
+    return _Tensor(offsets[0], offsets[1], dtype, elements)
 
 
 def _are_sizes(value: Any) -> bool:

@@ -30,6 +30,7 @@ from bundler.sources.tar_members import Members, read_members
 
 _LIST = "manifest.json"
 _GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ def _resolve(
     manifest = _manifest(Descriptor.of(fmt.OCI_CONFIG, data), layers)
     descriptor = Descriptor.of(fmt.OCI_MANIFEST, manifest)
     return SourceImage(
+        descriptor.digest,
         descriptor,
         tuple((text, descriptor.digest) for text in matched.values()),
         {descriptor.digest: manifest, Digest.of(data): data},
@@ -167,7 +169,12 @@ def _measure(extent: Extent, where: str, progress: Progress) -> tuple[Descriptor
     with extent.open(None) as stream:
         stored = _Hashing(stream, progress)
         content = hashlib.sha256()
-        packed = stored.begins_with(_GZIP)
+        if (magic := stored.peek(len(_ZSTD))) == _ZSTD:
+            raise SourceError(
+                f"{where}: is compressed with zstd, which is not read out of an archive",
+                "name the image in its registry, or copy it to an OCI layout",
+            )
+        packed = magic.startswith(_GZIP)
         try:
             source = gzip.GzipFile(fileobj=stored, mode="rb") if packed else stored
             while chunk := source.read(CHUNK):
@@ -189,9 +196,9 @@ class _Hashing(io.RawIOBase):
         self._progress = progress
         self._ahead = b""
 
-    def begins_with(self, magic: bytes) -> bool:
-        self._ahead = self._stream.read(len(magic))
-        return self._ahead == magic
+    def peek(self, count: int) -> bytes:
+        self._ahead = self._stream.read(count)
+        return self._ahead
 
     def read(self, size: int = CHUNK) -> bytes:
         data, self._ahead = self._ahead[:size], self._ahead[size:]

@@ -6,12 +6,12 @@ import hashlib
 import io
 import stat
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from bundler.core.digest import Digest
 from bundler.core.errors import SourceError
@@ -26,6 +26,25 @@ THREADS = 2
 # The digests of a lock, by path and size.
 Known = Mapping[tuple[str, int], Digest]
 NOTHING_KNOWN: Known = {}
+
+
+class ModelFile(Protocol):
+    """A file that a bundle will carry, wherever its bytes are; whoever reads them compares."""
+
+    @property
+    def path(self) -> str:
+        """Its path in the bundle."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+
+    @property
+    def digest(self) -> Digest:
+        """What its bytes hash to."""
+
+    def open(self) -> BinaryIO:
+        """The bytes, seekable; SourceError when they are not there."""
 
 
 @dataclass(frozen=True)
@@ -48,25 +67,41 @@ def list_files(
     include: tuple[str, ...] = (),
     progress: Progress = SILENT,
     known: Known = NOTHING_KNOWN,
+    exclude: tuple[str, ...] = (),
 ) -> tuple[SourceFile, ...]:
-    """The files below `folder` that `include` chooses (all if empty), hashed, sorted by bytes.
+    """The files below `folder` that `choose` takes, hashed, sorted by bytes.
 
-    A pattern is matched against the whole path, and `*` matches `/` too, as the hub's
-    `allow_patterns` does: ``*.json`` means every JSON file at any depth, ``onnx/`` all of a folder.
     `.git` and the hub client's `.cache/huggingface` are left out. SourceError for what
     `tree.walk` refuses, for a pattern that leaves the folder, when nothing matches, when a file
     changes while it is hashed. A file in `known` is not hashed: whoever reads it compares.
     """
-    patterns = tuple(_pattern(text, folder) for text in include)
-    found = walk(folder)
-    chosen = [item for item in found if not patterns or _matches(item[0], patterns)]
+    found = dict(walk(folder))
+    chosen = choose(found, include, exclude, folder)
+    return _hash_all([(path, folder / path, found[path]) for path in chosen], progress, known)
+
+
+def choose(
+    paths: Collection[str], include: tuple[str, ...], exclude: tuple[str, ...], where: Path | str
+) -> tuple[str, ...]:
+    """Those of `paths` that a pattern of `include` matches (all if it is empty), none of `exclude`.
+
+    A pattern is matched against the whole path, and `*` matches `/` too, as the hub's
+    `allow_patterns` does: ``*.json`` means every JSON file at any depth, ``onnx/`` all of a folder.
+    SourceError, naming `where`, for a pattern that leaves the folder, and when nothing is left.
+    """
+    taken = tuple(_pattern("include", text, where) for text in include)
+    left = tuple(_pattern("exclude", text, where) for text in exclude)
+    chosen = tuple(
+        path for path in paths if (not taken or _matches(path, taken)) and not _matches(path, left)
+    )
     if not chosen:
         wanted = f"files that match {', '.join(map(repr, include))}" if include else "files"
+        without = f" and not {', '.join(map(repr, exclude))}" if exclude else ""
         raise SourceError(
-            f"{folder}: expected {wanted}, found none among {len(found)}",
-            "patterns are relative to the folder, and case matters" if found else None,
+            f"{where}: expected {wanted}{without}, found none among {len(paths)}",
+            "patterns are relative to the folder, and case matters" if paths else None,
         )
-    return _hash_all([(path, folder / path, stamp) for path, stamp in chosen], progress, known)
+    return chosen
 
 
 def list_source(
@@ -86,10 +121,10 @@ def list_source(
     return _hash_all([(location.name, location, look(location))], progress, known)
 
 
-def _pattern(text: str, folder: Path) -> str:
+def _pattern(kind: str, text: str, where: Path | str) -> str:
     if not text or text.startswith("/") or "\\" in text or ".." in text.split("/"):
         raise SourceError(
-            f"{folder}: include {text!r} is no pattern below the folder",
+            f"{where}: {kind} {text!r} is no pattern below the folder",
             "write it relative to the folder, with `/` between folders",
         )
     return text + "*" if text.endswith("/") else text

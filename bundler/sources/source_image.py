@@ -6,12 +6,12 @@ import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from bundler.archive import format as fmt
 from bundler.core.digest import Descriptor, Digest
 from bundler.core.errors import IntegrityError, SourceError
-from bundler.sources.blobs import Extent
+from bundler.sources.remote import Remote
 
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 CONFIG_TYPES = frozenset({fmt.OCI_CONFIG, DOCKER_CONFIG})
@@ -27,30 +27,40 @@ LAYER_TYPES = frozenset(
 )
 
 
+class Place(Protocol):
+    """Where a layer's bytes lie, or will."""
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """The layer; IntegrityError at its end unless its bytes have `digest`."""
+
+
 @dataclass(frozen=True)
 class SourceImage:
     """An image, resolved.
 
-    `descriptor` is that of its entry in the bundle's index; `platforms` the manifest of each
-    platform, sorted; `metadata` every index, manifest and config by digest; `layers` each layer
-    once, in the order of the walk.
+    `resolved` is what its reference stands for upstream, `descriptor` that of its entry in the
+    bundle's index: another one when of an index only some platforms travel. `platforms` has the
+    manifest of each platform, sorted; `metadata` every index, manifest and config by digest;
+    `layers` each layer once, in the order of the walk; `remotes` those that are not here yet.
     """
 
+    resolved: Digest
     descriptor: Descriptor
     platforms: tuple[tuple[str, Digest], ...]
     metadata: Mapping[Digest, bytes]
     layers: tuple[Descriptor, ...]
-    extents: Mapping[Digest, Extent] = field(repr=False)
+    places: Mapping[Digest, Place] = field(repr=False)
+    remotes: tuple[Remote, ...] = ()
 
     def open(self, digest: Digest) -> BinaryIO:
         """The blob with this digest, which has to be one of the image's (KeyError).
 
-        Reading fails: SourceError when the file changed since it was resolved, IntegrityError at
-        the end when the bytes have another digest.
+        SourceError while it is one of `remotes`, and when the file changed since it was resolved;
+        IntegrityError at the end of the reading when the bytes have another digest.
         """
         if digest in self.metadata:
             return io.BytesIO(self.metadata[digest])
-        return self.extents[digest].open(digest)
+        return self.places[digest].open(digest)
 
 
 @contextmanager

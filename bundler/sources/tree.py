@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import stat
 import unicodedata
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Collection, Iterator
+from pathlib import Path, PurePosixPath
 
 from bundler.core.errors import IntegrityError, SourceError
 from bundler.core.lock import check_path
@@ -54,7 +54,20 @@ def walk(folder: Path) -> tuple[tuple[str, Stamp], ...]:
     return found
 
 
-def check_name(path: str, where: Path) -> None:
+def check_names(paths: Collection[str], where: str) -> None:
+    """SourceError unless `paths`, as somebody states them, could be those of a clean folder."""
+    for path in paths:
+        check_name(path, where)
+        if path.count("/") > MAX_DEPTH:
+            raise SourceError(f"{where}: folders are nested deeper than {MAX_DEPTH}: {path!r}")
+    _refuse_twins(where, iter(paths))
+    folders = {str(folder) for path in paths for folder in PurePosixPath(path).parents}
+    for path in paths:
+        if path in folders:
+            raise SourceError(f"{where}: {path!r} is a file and a folder")
+
+
+def check_name(path: str, where: Path | str) -> None:
     """SourceError unless `path` is UTF-8 in NFC that may stand in a bundle.
 
     No backslash, colon, control character, `..`, whiteout prefix `.wh.`; at most 1024 bytes
@@ -107,7 +120,7 @@ def _entry(
         raise SourceError(f"{folder / path}: expected a file or a folder, found {kind}", hint)
 
 
-def _refuse_twins(folder: Path, paths: Iterator[str]) -> None:
+def _refuse_twins(folder: Path | str, paths: Iterator[str]) -> None:
     """A file system that ignores case would hold only one of the two."""
     known: dict[str, str] = {}
     for path in paths:

@@ -17,7 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bundler.core.errors import DocumentError, SourceError, ToolError
-from bundler.core.objects.kustomization import FILE_NAMES, NamedPath, parse_kustomization
+from bundler.core.objects.kustomization import (
+    FILE_NAMES,
+    TRANSFORMERS,
+    NamedPath,
+    check_transformers,
+    parse_kustomization,
+)
 from bundler.tools import process
 from bundler.tools.process import Runner
 
@@ -92,13 +98,17 @@ def check_tree(root: Path, folders: Sequence[str]) -> None:
     """Walks the kustomizations in `folders` below `root`, and in all folders that these name.
 
     DocumentError for what is missing or no kustomization, PolicyError for what
-    `parse_kustomization` refuses. `root` is a copy by `copy_tree`, so it holds no links.
+    `parse_kustomization` and `check_transformers` refuse. `root` is a copy by `copy_tree`, so it
+    holds no links.
     """
     waiting, seen = list(folders), set(folders)
     while waiting:
         folder = waiting.pop(0)
         for named in _named_by(root, folder):
-            if _role(root, named) == "folder" and named.path not in seen:
+            role = _role(root, named)
+            if named.field == TRANSFORMERS:
+                check_transformers(_text(root, named.path), named.path)
+            if role == "folder" and named.path not in seen:
                 seen.add(named.path)
                 waiting.append(named.path)
 
@@ -156,11 +166,14 @@ def _named_by(root: Path, folder: str) -> tuple[NamedPath, ...]:
         found = " and ".join(files) or "none"
         raise DocumentError(folder, "", f"expected one of {', '.join(FILE_NAMES)}, found {found}")
     where = f"{folder}/{files[0]}"
+    return parse_kustomization(_text(root, where), where, folder)
+
+
+def _text(root: Path, where: str) -> str:
     try:
-        text = (root / where).read_bytes().decode("utf-8")
+        return (root / where).read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         raise DocumentError(where, "", "is not UTF-8") from error
-    return parse_kustomization(text, where, folder)
 
 
 def _role(root: Path, named: NamedPath) -> str:

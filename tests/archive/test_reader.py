@@ -16,7 +16,7 @@ from bundler.core.release import Release
 from bundler.sign.open import open_bundle
 from tests.hostile.case import change_blob
 from tests.hostile.forging import Parts, make_parts
-from tests.making import KEY, make_bundle
+from tests.making import BOM, KEY, make_bundle
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,19 @@ def test_one_bit_is_found_and_named(
     path.write_bytes(data)
     with pytest.raises(IntegrityError, match=message):
         verify(path)
+
+
+def test_whoever_reads_a_damaged_blob_is_told_at_its_end(good: Good, tmp_path: Path) -> None:
+    data = bytearray(good.data)
+    data[good.blob(b"second")] ^= 4
+    path = tmp_path / "b.tar"
+    path.write_bytes(data)
+    with open_bundle(path, KEY.public) as bundle:
+        [blob] = [each for each in bundle.blobs if each.digest == Digest.of(b"second")]
+        pieces = bundle.open(blob)
+        assert next(pieces) == b"wecond"
+        with pytest.raises(IntegrityError, match="layer 1.*another digest"):
+            next(pieces)
 
 
 @pytest.mark.parametrize("data", [b"", b"\x1f\x8b\x08", b"airbundle", 100_000 * b"x"])
@@ -223,5 +236,6 @@ def test_a_bent_statement_is_found_without_a_key(tmp_path: Path) -> None:
 def test_a_layer_of_the_bundle_that_is_not_there_is_named(tmp_path: Path) -> None:
     with open_bundle(make_bundle(tmp_path / "b.tar"), KEY.public) as bundle:
         assert bundle.layer("report.json") == b"{}"
+        assert bundle.layer("bom.cdx.json") == BOM
         with pytest.raises(IntegrityError, match=r"expected a layer 'bom\.json', found lock\.json"):
             bundle.layer("bom.json")

@@ -34,12 +34,17 @@ def test_reads_more_than_one_piece(tmp_path: Path) -> None:
     path.write_bytes(data)
     with BundleFile(path) as source:
         assert source.read_at(1, len(data) - 1) == data[1:]
+        buffer = bytearray(len(data) - 1)
+        source.read_into(1, memoryview(buffer))
+        assert buffer == data[1:]
 
 
 @pytest.mark.parametrize(("offset", "size"), [(255, 2), (256, 1), (10_000, 1)])
 def test_what_lies_behind_the_end_can_t_be_read(file: Path, offset: int, size: int) -> None:
     with BundleFile(file) as source, pytest.raises(IntegrityError, match=r"b\.tar: .* too early"):
         source.read_at(offset, size)
+    with BundleFile(file) as source, pytest.raises(IntegrityError, match=r"b\.tar: .* too early"):
+        source.read_into(offset, memoryview(bytearray(size)))
 
 
 def test_the_first_byte_that_differs_is_named(file: Path) -> None:

@@ -45,13 +45,10 @@ def test_it_says_what_changed(project: Project, capsys: Capture) -> None:
 
 def test_warnings_are_shown(project: Project, capsys: Capture) -> None:
     project.edit("bundle.yaml", "license: MIT", "license: NOASSERTION")
-    mirror = "registries: {quay.io: {mirror: a.corp}}\n  images:"
-    project.edit("bundle.yaml", "images:", mirror)
     assert lock(project) == 0
     lines = capsys.readouterr().out.splitlines()
-    license, registries = [line for line in lines if line.startswith("warning ")]
-    assert license.startswith("warning   license: models/mini: the spec asserts no license")
-    assert registries.startswith("warning   registries: bundle.yaml: spec.registries is set")
+    [warning] = [line for line in lines if line.startswith("warning ")]
+    assert warning.startswith("warning   license: models/mini: the spec asserts no license")
 
 
 def test_json_is_all_that_it_prints(project: Project, capsys: Capture) -> None:
@@ -77,15 +74,40 @@ def test_the_spec_of_this_folder_is_meant(
     assert project.lock.is_file()
 
 
-def test_an_image_that_no_source_has_is_exit_7(project: Project, capsys: Capture) -> None:
-    project.edit("bundle.yaml", "registry.corp:5000/team/server:1.0", "other:1")
+def test_an_image_whose_registry_does_not_answer_is_exit_7(
+    project: Project, capsys: Capture
+) -> None:
+    project.edit("base/server.yaml", "registry.corp:5000", "127.0.0.1:1")
     assert lock(project) == 7
-    assert capsys.readouterr().err.endswith(
-        "error: image registry.corp:5000/team/server:1.0: overlays/dev names it, "
-        "the spec says not where it is\n"
-        "hint: list it under spec.images with a source on disk "
-        "(oci:DIR or docker-archive:FILE); registries are not read by this version\n"
+    error = capsys.readouterr().err
+    assert "bundle.yaml:12:14: spec.manifests (127.0.0.1:1/team/server:1.0): registry " in error
+    assert not project.lock.exists()
+
+
+def test_a_lock_that_fits_passes_the_check(project: Project, capsys: Capture) -> None:
+    assert lock(project) == 0
+    before = project.lock.read_bytes(), project.lock.stat().st_mtime_ns
+    assert lock(project, "--check") == 0
+    assert (project.lock.read_bytes(), project.lock.stat().st_mtime_ns) == before
+    assert "locked    movie-search 1.4.0" in capsys.readouterr().out
+
+
+def test_a_lock_that_does_not_fit_fails_the_check_and_stays(
+    project: Project, capsys: Capture
+) -> None:
+    assert lock(project) == 0
+    before = project.lock.read_bytes()
+    project.write("weights/config.json", '{"hidden_size": 500}\n')
+    assert lock(project, "--check") == 2
+    assert "bundle.lock: does not fit any more:\n  model mini config.json: locked" in (
+        capsys.readouterr().err
     )
+    assert project.lock.read_bytes() == before
+
+
+def test_without_a_lock_there_is_nothing_to_check(project: Project, capsys: Capture) -> None:
+    assert lock(project, "--check") == 2
+    assert "bundle.lock: --check expects it, found none" in capsys.readouterr().err
     assert not project.lock.exists()
 
 

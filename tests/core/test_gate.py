@@ -8,7 +8,7 @@ import pytest
 
 from bundler.core import gate
 from bundler.core.documents.bundle import Parameter, ParameterTarget
-from bundler.core.documents.policy import Policy, Waiver
+from bundler.core.documents.policy import Policy, Skip, Waiver
 from bundler.core.errors import PolicyError
 from bundler.core.findings import Finding
 
@@ -43,11 +43,11 @@ def blocking(findings: tuple[Finding, ...]) -> list[str]:
 
 
 def test_objects_that_break_no_rule_pass() -> None:
-    assert gate.check_objects([config_map(upstream=INSIDE)], OPEN, frozenset()) == ()
+    assert gate.check_objects("site", [config_map(upstream=INSIDE)], OPEN, frozenset()) == ()
 
 
 def test_an_external_host_is_found_and_its_object_named() -> None:
-    [found] = gate.check_objects([config_map(upstream=OUTSIDE)], OPEN, frozenset())
+    [found] = gate.check_objects("site", [config_map(upstream=OUTSIDE)], OPEN, frozenset())
     assert (found.rule, found.subject) == ("external-host", "ConfigMap search/server")
     assert found.blocks
     assert "hub.example.com" in found.message
@@ -55,16 +55,16 @@ def test_an_external_host_is_found_and_its_object_named() -> None:
 
 def test_a_waiver_lets_it_pass_and_stays_visible() -> None:
     policy = Policy(waivers=(WAIVER,))
-    [found] = gate.check_objects([config_map(upstream=OUTSIDE)], policy, frozenset())
+    [found] = gate.check_objects("site", [config_map(upstream=OUTSIDE)], policy, frozenset())
     assert (found.blocks, found.waiver) == (False, WAIVER)
 
 
 def test_an_image_that_is_not_carried_is_found() -> None:
     name = "registry.airbundle.invalid/docker.io/library/redis@sha256:" + "a" * 64
     objects = [config_map(image=name)]
-    [found] = gate.check_objects(objects, Policy(waivers=(WAIVER,)), frozenset())
+    [found] = gate.check_objects("site", objects, Policy(waivers=(WAIVER,)), frozenset())
     assert (found.rule, found.blocks) == ("closure", True)
-    assert gate.check_objects(objects, OPEN, frozenset({name})) == ()
+    assert gate.check_objects("site", objects, OPEN, frozenset({name})) == ()
 
 
 # --- every value of an enum -------------------------------------------------------------------
@@ -74,7 +74,7 @@ OBJECTS = [config_map(upstream=INSIDE, log=INSIDE)]
 
 def test_a_default_that_breaks_a_rule_is_found() -> None:
     parameters = [enum("upstream", "upstream", OUTSIDE, INSIDE)]
-    found = gate.check_variants(OBJECTS, parameters, OPEN, frozenset())
+    found = gate.check_variants("site", OBJECTS, parameters, OPEN, frozenset())
     assert len(blocking(found)) == 1
 
 
@@ -83,21 +83,21 @@ def test_a_value_that_breaks_a_rule_is_found_though_the_default_does_not(
     values: tuple[str, ...],
 ) -> None:
     parameters = [enum("upstream", "upstream", *values)]
-    [message] = blocking(gate.check_variants(OBJECTS, parameters, OPEN, frozenset()))
+    [message] = blocking(gate.check_variants("site", OBJECTS, parameters, OPEN, frozenset()))
     assert "/data/upstream" in message
     assert "hub.example.com" in message
 
 
 def test_values_of_every_enum_are_tried() -> None:
     parameters = [enum("upstream", "upstream", INSIDE, "a"), enum("log", "log", INSIDE, OUTSIDE)]
-    [message] = blocking(gate.check_variants(OBJECTS, parameters, OPEN, frozenset()))
+    [message] = blocking(gate.check_variants("site", OBJECTS, parameters, OPEN, frozenset()))
     assert "/data/log" in message
 
 
 def test_a_finding_of_all_values_is_told_once() -> None:
     objects = [config_map(upstream=INSIDE, fixed=OUTSIDE)]
     parameters = [enum("upstream", "upstream", INSIDE, "a", "b")]
-    assert len(gate.check_variants(objects, parameters, OPEN, frozenset())) == 1
+    assert len(gate.check_variants("site", objects, parameters, OPEN, frozenset())) == 1
 
 
 # --- waivers end ------------------------------------------------------------------------------
@@ -107,9 +107,9 @@ def test_a_finding_of_all_values_is_told_once() -> None:
     ("today", "valid"), [("2026-06-29", True), ("2026-06-30", True), ("2026-07-01", False)]
 )
 def test_a_waiver_is_valid_through_its_last_day(today: str, valid: bool) -> None:
-    policy = Policy(("hub.example.com",), (WAIVER,))
+    policy = Policy(("hub.example.com",), waivers=(WAIVER,))
     found = gate.still_valid(policy, today)
-    assert found == Policy(("hub.example.com",), (WAIVER,) if valid else ())
+    assert found == Policy(("hub.example.com",), waivers=(WAIVER,) if valid else ())
 
 
 # --- open or shut -----------------------------------------------------------------------------
@@ -183,3 +183,9 @@ def test_a_waiver_that_fits_nothing_is_told() -> None:
     policy = Policy(waivers=(Waiver("external-host", "*", "Jo", "a", "2026-06-30"), other))
     [told] = gate.unused(policy, [finding()])
     assert (told.rule, told.severity, told.subject) == ("waiver", "warning", "ConfigMap other/*")
+
+
+def test_a_skipped_check_that_is_none_is_told() -> None:
+    policy = Policy(skip=(Skip("CKV_K8S_15", "pinned"), Skip("CKV_K8S_9999", "x")))
+    [told] = gate.unused_skips(policy, {"CKV_K8S_15", "CKV_K8S_16"})
+    assert (told.rule, told.severity, told.subject) == ("skip", "warning", "CKV_K8S_9999")

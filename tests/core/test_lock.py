@@ -37,6 +37,7 @@ def image(name: str) -> LockedImage:
     return LockedImage(
         name=f"{name}:1",
         source="oci:image",
+        resolved=digest("index"),
         entry=f"{name}@{digest(name)}",
         media_type="application/vnd.oci.image.manifest.v1+json",
         digest=digest(name),

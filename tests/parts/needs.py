@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.parts import components, minilm
+from tests.parts import citools, components, cyclonedx, minilm, publictrees, sarif
 from tests.parts.pythons import find_second_python
 
 CLUSTER_VARIABLE = "AIRBUNDLE_TEST_KUBECONFIG"
@@ -52,15 +52,47 @@ def _have_minilm() -> bool:
         return False
 
 
+def _have_citools() -> bool:
+    try:
+        return bool(citools.fetch())
+    except citools.FetchError:
+        return False
+
+
+def _have_trees() -> bool:
+    try:
+        return bool(publictrees.fetch())
+    except publictrees.FetchError:
+        return False
+
+
+def _have_sarif() -> bool:
+    try:
+        return bool(sarif.fetch())
+    except sarif.FetchError:
+        return False
+
+
+def _have_cyclonedx() -> bool:
+    try:
+        return bool(cyclonedx.fetch())
+    except cyclonedx.FetchError:
+        return False
+
+
 # What is more than one program on PATH.
 _SPECIAL: dict[str, Callable[[], bool]] = {
     "apiserver": _have_apiserver,
+    "citools": _have_citools,
+    "cyclonedx": _have_cyclonedx,
     "minilm": _have_minilm,
     "root": _have_root,
+    "sarif": _have_sarif,
     "second-python": lambda: find_second_python() is not None,
+    "trees": _have_trees,
 }
 # Programs that nobody installs for us.
-_FOUND = ("chroot", "git", "go", "kubectl", "make", "openssl")
+_FOUND = ("chroot", "dpkg-query", "git", "go", "kubectl", "make", "openssl")
 
 
 def missing(names: tuple[str, ...]) -> list[str]:

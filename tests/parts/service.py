@@ -60,7 +60,11 @@ class Service:
 
     def wait_ready(self, url: str, ca: Path | None = None, token: str = "") -> None:
         """Returns when `url` answers 200; ServiceError when that takes too long or it ended."""
-        probe = [*self._prefix, sys.executable, "-I", "-c", _PROBE, url, str(ca or ""), token]
+        self.wait_probe([sys.executable, "-I", "-c", _PROBE, url, str(ca or ""), token])
+
+    def wait_probe(self, probe: Sequence[str]) -> None:
+        """The same, of a program that ends with 0 when the server is ready."""
+        probe = [*self._prefix, *probe]
         deadline = time.monotonic() + READY_WITHIN
         while True:
             answer = subprocess.run(probe, capture_output=True, text=True, check=False)

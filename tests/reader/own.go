@@ -16,6 +16,8 @@ func layerType(title string) (string, bool) {
 		return "application/vnd.airbundle.sources.v1.tar", true
 	case title == "report.json":
 		return "application/vnd.airbundle.report.v1+json", true
+	case title == "bom.cdx.json":
+		return "application/vnd.cyclonedx+json", true
 	case strings.HasPrefix(title, "targets/") && strings.HasSuffix(title, ".json"):
 		return "application/vnd.airbundle.manifests.v1+json", true
 	case strings.HasPrefix(title, "model-signing/") && strings.HasSuffix(title, ".json"):

@@ -177,6 +177,7 @@ func TestOwn(t *testing.T) {
 		{"no lock", "no lock.json", func(b *testBundle) { b.noOwnLayers = true; b.ownLayers = arr{} }},
 		{"two locks", "two of", own("application/vnd.airbundle.lock.v1+json", "lock.json")},
 		{"report's type", "media type", own("x", "report.json")},
+		{"BOM's type", "media type", own("application/vnd.cyclonedx+xml", "bom.cdx.json")},
 		{"target", "", own("application/vnd.airbundle.manifests.v1+json", "targets/kind.json")},
 		{"no title", "no title", func(b *testBundle) { b.ownLayers = arr{b.desc("x", []byte("z"))} }},
 		{"no artifactType", "artifactType", func(b *testBundle) { delete(b.own, "artifactType") }},

@@ -10,6 +10,9 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+from bundler.archive.store import Store
+from bundler.sources.remote import Reach
+
 OCI = "application/vnd.oci.image."
 INDEX, MANIFEST, CONFIG = f"{OCI}index.v1+json", f"{OCI}manifest.v1+json", f"{OCI}config.v1+json"
 LAYER = f"{OCI}layer.v1.tar"
@@ -21,6 +24,11 @@ DOCKER_LAYER = f"{DOCKER}image.rootfs.diff.tar.gzip"
 REF_NAME = "org.opencontainers.image.ref.name"
 
 Json = dict[str, Any]
+
+
+def reach(root: Path) -> Reach:
+    """Paths below `root`, and a store beside them."""
+    return Reach(root, Store(root / "store"))
 
 
 def dump(value: object) -> bytes:

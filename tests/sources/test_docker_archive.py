@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import shutil
 import subprocess
 import tarfile
@@ -12,11 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from bundler.core import strictjson
 from bundler.core.digest import Digest
 from bundler.core.errors import IntegrityError, SourceError
 from bundler.sources.images import SourceImage, resolve_image
+from tests.sources.complete import check_complete
 from tests.sources.layouts import (
     CONFIG,
     LAYER,
@@ -29,6 +32,7 @@ from tests.sources.layouts import (
     member_of,
     named,
     platform,
+    reach,
     sha256,
 )
 
@@ -38,7 +42,7 @@ Extra = list[tuple[tarfile.TarInfo, bytes]]
 
 
 def _resolve(source: str, root: Path, platform: str = AMD) -> SourceImage:
-    return resolve_image(source, root, (platform,))
+    return resolve_image(source, reach(root), (platform,))
 
 
 def _read(image: SourceImage, digest: Digest) -> bytes:
@@ -240,7 +244,16 @@ def test_a_bad_config_is_refused(config: Json, problem: str, tmp_path: Path) -> 
         _resolve(source, tmp_path)
 
 
-@pytest.mark.parametrize("layer", [TWO, gzip.compress(TWO, mtime=0), b"", b"BZh91AY", ONE + b"x"])
+OTHER = {
+    "other": TWO,
+    "other gzip": gzip.compress(TWO, mtime=0),
+    "empty": b"",
+    "bzip2": b"BZh91AY",
+    "longer": ONE + b"x",
+}
+
+
+@pytest.mark.parametrize("layer", OTHER.values(), ids=OTHER)
 def test_a_layer_that_is_not_what_the_config_says(layer: bytes, tmp_path: Path) -> None:
     source = docker_save(tmp_path / "a.tar", [layer], diffs=[ONE])
     with pytest.raises(IntegrityError, match=f"0/layer.tar: .* the config says {sha256(ONE)}"):
@@ -264,6 +277,34 @@ def test_damaged_gzip_is_refused(name: str, tmp_path: Path) -> None:
     source = docker_save(tmp_path / "a.tar", [_damaged()[name]], diffs=[ONE])
     with pytest.raises(SourceError, match="is damaged gzip"):
         _resolve(source, tmp_path)
+
+
+def test_a_layer_that_zstd_compressed_is_refused_by_name(tmp_path: Path) -> None:
+    source = docker_save(tmp_path / "a.tar", [zstandard.compress(ONE)], diffs=[ONE])
+    with pytest.raises(SourceError, match=r"0/layer\.tar: is compressed with zstd") as caught:
+        _resolve(source, tmp_path)
+    assert "OCI layout" in str(caught.value.hint)
+
+
+def test_an_archive_that_newer_engines_write(tmp_path: Path) -> None:
+    """From version 25 on it is an OCI layout besides, whose blobs manifest.json names."""
+    layout = Layout(tmp_path / "layout")
+    entry = layout.image(AMD)
+    layout.finish(entry)
+    manifest = json.loads((layout.folder / "blobs" / "sha256" / entry["digest"][7:]).read_bytes())
+    config, *layers = (
+        f"blobs/sha256/{found['digest'][7:]}" for found in (manifest["config"], *manifest["layers"])
+    )
+    listed = [{"Config": config, "RepoTags": ["app:1"], "Layers": layers, "LayerSources": {}}]
+    (layout.folder / "manifest.json").write_bytes(dump(listed))
+    with tarfile.open(tmp_path / "new.tar", "w") as archive:
+        for path in layout.folder.iterdir():
+            archive.add(path, arcname=path.name)
+    image = _resolve("docker-archive:new.tar:app:1", tmp_path)
+    assert [str(layer.digest) for layer in image.layers] == [
+        layer["digest"] for layer in manifest["layers"]
+    ]
+    check_complete(image)
 
 
 def test_a_gzip_bomb_takes_no_memory(tmp_path: Path) -> None:
@@ -371,5 +412,5 @@ def test_an_archive_that_skopeo_wrote(tmp_path: Path) -> None:
     command = [skopeo, "--insecure-policy", "copy", f"oci:{layout.folder}:app", target]
     subprocess.run(command, check=True, capture_output=True)
     ours = _resolve("docker-archive:save.tar:example.com/app:1", tmp_path)
-    theirs = resolve_image("oci:layout", tmp_path, (AMD,))
+    theirs = resolve_image("oci:layout", reach(tmp_path), (AMD,))
     assert [layer.digest for layer in ours.layers] == [layer.digest for layer in theirs.layers]

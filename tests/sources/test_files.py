@@ -90,6 +90,21 @@ def test_include_out_of_the_folder_is_refused(pattern: str, folder: Path) -> Non
         list_files(folder, ("*", pattern))
 
 
+def test_exclude_out_of_the_folder_is_refused(folder: Path) -> None:
+    with pytest.raises(SourceError, match=r"exclude '\.\./\*' is no pattern below the folder"):
+        list_files(folder, exclude=("../*",))
+
+
+def test_exclude_takes_away_from_what_include_takes(folder: Path) -> None:
+    def paths(include: tuple[str, ...], exclude: tuple[str, ...]) -> list[str]:
+        return [file.path for file in list_files(folder, include, exclude=exclude)]
+
+    assert paths((), ("*.json",)) == ["model.safetensors", "vocab.txt"]
+    assert paths(("*.json",), ("1_Pooling/",)) == ["config.json"]
+    with pytest.raises(SourceError, match=r"files that match 'v\*' and not '\*\.txt', found none"):
+        paths(("v*",), ("*.txt",))
+
+
 def _append(path: Path) -> None:
     with path.open("ab") as stream:
         stream.write(b"!")

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from bundler.archive.store import Store
 from bundler.core.documents.bundle import Model
 from bundler.core.errors import DocumentError, PolicyError, SourceError
-from bundler.sources.model import resolve
+from bundler.sources.model import ResolvedModel
+from bundler.sources.model import resolve as resolve_from
+from bundler.sources.remote import Reach
 
 CARD = "---\nlicense: {}\n---\n# A model\n"
 
@@ -20,9 +23,21 @@ def _model(
     source: str = "weights",
     license: str = "Apache-2.0",
     include: tuple[str, ...] = (),
+    exclude: tuple[str, ...] = (),
     revision: str | None = None,
 ) -> Model:
-    return Model(name="tiny", source=source, license=license, include=include, revision=revision)
+    return Model(
+        name="tiny",
+        source=source,
+        license=license,
+        include=include,
+        exclude=exclude,
+        revision=revision,
+    )
+
+
+def resolve(model: Model, root: Path) -> ResolvedModel:
+    return resolve_from(model, Reach(root, Store(root / "store")))
 
 
 @pytest.fixture
@@ -43,7 +58,7 @@ def test_a_folder_becomes_a_model(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ["hf://org/model", "oci://host/model:1", "s3://bucket/x", "dvc:data", "HTTPS://x/y"]
+    "source", ["hf:org/model", "oci://host/model:1", "s3://bucket/x", "dvc:data", "HTTPS://x/y"]
 )
 def test_another_scheme_is_refused_by_name(source: str, root: Path) -> None:
     scheme = source.partition(":")[0]
@@ -150,6 +165,13 @@ def test_a_shard_that_include_leaves_out_is_missing(root: Path) -> None:
     assert resolve(_model(), root).files
     with pytest.raises(SourceError, match="names 1 files"):
         resolve(_model(include=("*.json", "model.safetensors")), root)
+
+
+def test_what_exclude_names_stays_behind(root: Path) -> None:
+    (root / "weights" / "onnx").mkdir()
+    (root / "weights" / "onnx" / "model.onnx").write_bytes(b"x")
+    found = resolve(_model(include=("*.onnx", "*.safetensors"), exclude=("onnx/",)), root)
+    assert [file.path for file in found.files] == ["model.safetensors"]
 
 
 def test_the_real_model_resolves(minilm: Path) -> None:

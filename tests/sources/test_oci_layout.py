@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from bundler.archive.walk import parse_node
 from bundler.core import strictjson
 from bundler.core.digest import Digest
 from bundler.core.errors import BundlerError, IntegrityError, SourceError
 from bundler.sources.images import SourceImage, resolve_image
+from tests.sources.complete import check_complete
 from tests.sources.hostile_layouts import REFUSED
 from tests.sources.layouts import (
     CONFIG,
@@ -25,6 +25,7 @@ from tests.sources.layouts import (
     dump,
     named,
     platform,
+    reach,
 )
 
 AMD, ARM, ARMV7 = "linux/amd64", "linux/arm64", "linux/arm/v7"
@@ -36,27 +37,7 @@ def layout(tmp_path: Path) -> Layout:
 
 
 def _resolve(layout: Layout, source: str, *platforms: str) -> SourceImage:
-    return resolve_image(source, layout.folder.parent, platforms or (AMD,))
-
-
-def _check_complete(image: SourceImage) -> None:
-    """Everything that the entry reaches is there, nothing else is, and it reads as promised."""
-    reached: set[Digest] = set()
-    layers: set[Digest] = set()
-    pending = [image.descriptor]
-    while pending:
-        descriptor = pending.pop()
-        reached.add(descriptor.digest)
-        assert descriptor.size == len(image.metadata[descriptor.digest])
-        node = parse_node(image.metadata[descriptor.digest], descriptor.media_type, "test")
-        pending += [child.descriptor for child in node.manifests]
-        reached |= {node.config.descriptor.digest} if node.config else set()
-        layers |= {layer.descriptor.digest for layer in node.layers}
-    assert reached == set(image.metadata)
-    assert layers == {layer.digest for layer in image.layers}
-    for digest in reached | layers:
-        with image.open(digest) as stream:
-            assert Digest.of(stream.read()) == digest
+    return resolve_image(source, reach(layout.folder.parent), platforms or (AMD,))
 
 
 def test_a_single_manifest(layout: Layout) -> None:
@@ -66,7 +47,7 @@ def test_a_single_manifest(layout: Layout) -> None:
     assert image.descriptor.media_type == MANIFEST
     assert image.platforms == ((AMD, image.descriptor.digest),)
     assert len(image.layers) == 2
-    _check_complete(image)
+    check_complete(image)
 
 
 def test_docker_schema_2_stays_as_it_is(layout: Layout) -> None:
@@ -75,7 +56,7 @@ def test_docker_schema_2_stays_as_it_is(layout: Layout) -> None:
     image = _resolve(layout, layout.finish(entry))
     assert image.descriptor.media_type == DOCKER_LIST
     assert image.descriptor.to_json() == entry
-    _check_complete(image)
+    check_complete(image)
 
 
 def test_an_image_by_its_name(layout: Layout) -> None:
@@ -100,17 +81,19 @@ def test_all_platforms_travel_as_the_upstream_index(layout: Layout) -> None:
     index = layout.index(layout.child(AMD), layout.child(ARM), layout.attestation())
     image = _resolve(layout, layout.finish(index), ARM, AMD)
     assert image.descriptor.to_json() == index
+    assert image.resolved == image.descriptor.digest
+    assert image.remotes == ()
     assert image.metadata[image.descriptor.digest].startswith(b"{\n   ")
     assert [text for text, _ in image.platforms] == [AMD, ARM]
     assert len(image.layers) == 5  # the attestation's too
-    _check_complete(image)
+    check_complete(image)
 
 
 def test_the_only_platform_of_an_index_is_all_of_it(layout: Layout) -> None:
     index = layout.index(layout.child(AMD), layout.attestation())
     image = _resolve(layout, layout.finish(index))
     assert image.descriptor.to_json() == index
-    _check_complete(image)
+    check_complete(image)
 
 
 def test_several_platforms_travel_as_a_derived_index(layout: Layout) -> None:
@@ -126,7 +109,7 @@ def test_several_platforms_travel_as_a_derived_index(layout: Layout) -> None:
         (AMD, children[3]["digest"]),
         (ARM, arm["digest"]),
     ]
-    _check_complete(image)
+    check_complete(image)
 
 
 def test_one_platform_of_several_travels_as_its_manifest(layout: Layout) -> None:
@@ -134,15 +117,16 @@ def test_one_platform_of_several_travels_as_its_manifest(layout: Layout) -> None
     index = layout.index(layout.child(AMD), arm, layout.attestation())
     image = _resolve(layout, layout.finish(index), ARM)
     assert str(image.descriptor.digest) == arm["digest"]
+    assert str(image.resolved) == index["digest"]
     assert image.platforms == ((ARM, image.descriptor.digest),)
-    _check_complete(image)
+    check_complete(image)
 
 
 def test_a_platform_that_does_not_travel_need_not_be_there(layout: Layout) -> None:
     arm = layout.child(ARM)
     (layout.folder / "blobs" / "sha256" / arm["digest"][7:]).unlink()
     source = layout.finish(layout.index(layout.child(AMD), arm))
-    _check_complete(_resolve(layout, source))
+    check_complete(_resolve(layout, source))
     with pytest.raises(SourceError, match="no such file"):
         _resolve(layout, source, AMD, ARM)
 
@@ -158,7 +142,7 @@ def test_a_child_without_platform_is_asked_by_its_config(layout: Layout) -> None
     source = layout.finish(layout.index(layout.image(AMD), layout.image(ARM)))
     image = _resolve(layout, source, ARM)
     assert image.descriptor.media_type == MANIFEST
-    _check_complete(image)
+    check_complete(image)
 
 
 @pytest.mark.parametrize("platforms", [(ARM,), (AMD, ARM)])
@@ -287,14 +271,18 @@ def test_a_hostile_layout_is_refused(name: str, data: bytes, problem: str, layou
         ("oci:gone", "expected the folder of an OCI layout"),
         ("oci:", "expected a path"),
         ("layout", "a bare path is not read by this version"),
-        ("docker://busybox", "docker: is not read by this version"),
+        ("docker:busybox", "expected docker://HOST/REPO"),
+        ("docker://", "expected .*PATH"),
+        ("docker://example.com/App", "image reference 'example.com/App': expected"),
+        ("docker://registry.airbundle.invalid/app", "expected HOST"),
+        ("docker-daemon:", "expected .*PATH"),
         ("oci-archive:x.tar", "oci-archive: is not read by this version"),
         ("docker-archive:gone.tar", "no such file"),
     ],
 )
 def test_a_source_that_is_none(source: str, problem: str, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=problem):
-        resolve_image(source, tmp_path, (AMD,))
+        resolve_image(source, reach(tmp_path), (AMD,))
 
 
 @pytest.mark.parametrize("text", ["linux", "linux/", "linux/arm/v7/x", "/amd64", ""])
@@ -307,7 +295,7 @@ def test_a_platform_that_is_none(text: str, layout: Layout) -> None:
 def test_labels_of_a_config_may_differ_in_case(layout: Layout) -> None:
     value = {**platform(AMD), "config": {"Labels": {"maintainer": "a", "MAINTAINER": "b"}}}
     entry = layout.image(AMD, 0, config=layout.descriptor(CONFIG, dump(value)))
-    _check_complete(_resolve(layout, layout.finish(entry)))
+    check_complete(_resolve(layout, layout.finish(entry)))
 
 
 @pytest.mark.needs("skopeo")
@@ -326,7 +314,7 @@ def test_a_layout_that_skopeo_wrote(layout: Layout, tmp_path: Path) -> None:
             f"oci:{layout.folder}:app",
         ]
         subprocess.run([*command, target], check=True, capture_output=True)
-        image = resolve_image(f"oci:{kind}", tmp_path, (AMD,))
+        image = resolve_image(f"oci:{kind}", reach(tmp_path), (AMD,))
         assert len(image.layers) == 3
-        _check_complete(image)
+        check_complete(image)
     assert _resolve(layout, source).layers

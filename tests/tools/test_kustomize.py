@@ -258,6 +258,11 @@ def test_a_good_tree_passes(tmp_path: Path) -> None:
         ({"base/Kustomization": "{}"}, DocumentError, "kustomization.yaml and Kustomization"),
         ({"base/kustomization.yaml": "resources: [../../x]"}, PolicyError, "leaves the tree"),
         (
+            {"base/kustomization.yaml": "transformers: [a.yaml]"},
+            PolicyError,
+            "base/a.yaml:1:1: transformers: runs plugins",
+        ),
+        (
             {
                 "base/kustomization.yaml": "resources: [sub]",
                 "base/sub/Kustomization": "helmCharts:",

@@ -39,15 +39,24 @@ _GLOB = matches(r"[^/\\\x00-\x1f][^\\\x00-\x1f]*", "a pattern over paths below t
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A model: a folder of files, which the bundle carries byte for byte."""
+    """A model: files of a folder or of the hub, which the bundle carries byte for byte."""
 
     name: Annotated[str, NAME, About("The manifests name it airbundle.invalid/models/<name>.")]
-    source: Annotated[str, LINE, About("A folder, relative to this document.")]
-    revision: Annotated[str | None, LINE, About("Of a source that has revisions.")] = None
+    source: Annotated[
+        str, LINE, About("A folder, relative to this document, or hf://ORG/NAME of a model hub.")
+    ]
+    revision: Annotated[
+        str | None, LINE, About("Of hf://: a branch, a tag or a commit; main when there is none.")
+    ] = None
     include: Annotated[
         tuple[Annotated[str, _GLOB], ...],
         unique(),
         About("Patterns of the files to take; all of them when there is none."),
+    ] = ()
+    exclude: Annotated[
+        tuple[Annotated[str, _GLOB], ...],
+        unique(),
+        About("Patterns of the files to leave out, of those that are taken."),
     ] = ()
     license: Annotated[str, LINE, About("An SPDX licence expression, such as Apache-2.0.")]
 
@@ -77,10 +86,17 @@ _IMAGE = Check(_image, {"pattern": r"^[A-Za-z0-9\[][A-Za-z0-9._:/@+\[\]-]*$", "m
 
 @dataclass(frozen=True)
 class Image:
-    """An image whose bytes come from elsewhere than the registry in its name."""
+    """An image that no manifest names, or that comes from elsewhere than its own registry."""
 
     name: Annotated[str, _IMAGE, About("The reference, as the manifests write it.")]
-    source: Annotated[str, LINE, About("oci:DIR[:TAG] or docker-archive:FILE.")]
+    source: Annotated[
+        str | None,
+        LINE,
+        About(
+            "docker://HOST/REPO[:TAG|@DIGEST], docker-daemon:NAME[:TAG], oci:DIR[:TAG] or "
+            "docker-archive:FILE; without one, the registry in its name."
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)

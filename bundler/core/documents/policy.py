@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, Literal
 
-from bundler.core.documents.checks import DAY, HOST, LINE, Problem, matches, shown, unique
+from bundler.core.documents.checks import (
+    DAY,
+    HOST,
+    INSIDE,
+    LINE,
+    Problem,
+    matches,
+    shown,
+    unique,
+)
 from bundler.core.documents.members import About
 from bundler.core.documents.structure import parse_document
 
@@ -17,7 +26,18 @@ UNWAIVABLE = frozenset({"closure", "parameter-target"})
 _ALLOWED = matches(
     rf"(\*\.)?{HOST}(:[0-9]{{1,5}})?", "a host name, *.suffix, or either with a port", 260
 )
+# checkov's --skip-check takes patterns, severities (LOW) and namespaces, too: each of them leaves
+# out more than it names.
+CHECK_ID = r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+"
+_CHECK = matches(CHECK_ID, "the id of one check of checkov's, such as CKV_K8S_15", 128)
 _RULE = matches(r"[A-Za-z0-9][A-Za-z0-9._-]*", "a rule's id such as external-host", 128)
+_TARGET = matches(r"[a-z0-9*?-]+", "a target's name or a pattern such as aws-gov*", 63)
+
+# AWS's own names of them (botocore's partitions.json has the same): each has its accounts,
+# regions, ARNs and hosts, and nothing of one is reached from another.
+Partition = Literal[
+    "aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-eusc"
+]
 
 
 @dataclass(frozen=True)
@@ -42,15 +62,35 @@ class Waiver:
 
 
 @dataclass(frozen=True)
+class Skip:
+    """A check of checkov's that is not asked at all, of any object, and why that is right."""
+
+    check: Annotated[str, _CHECK, About("The id of the check: CKV_K8S_15.")]
+    reason: Annotated[str, LINE, About("Why nobody has to answer it.")]
+
+
+@dataclass(frozen=True)
 class Policy:
-    """The hosts that manifests may name, and the findings that are accepted."""
+    """The hosts that manifests may name, the checks that are asked, and what is accepted."""
 
     kind: ClassVar[str] = "Policy"
 
     allow_hosts: Annotated[
         tuple[Annotated[str, _ALLOWED], ...], unique(), About("Hosts outside of the cluster.")
     ] = ()
+    checks: Annotated[
+        str | None,
+        INSIDE,
+        About("A folder of checkov checks, *.py and *.yaml, below this document's own."),
+    ] = None
+    skip: Annotated[
+        tuple[Skip, ...], unique("check"), About("Checks of checkov's that are not asked.")
+    ] = ()
     waivers: Annotated[tuple[Waiver, ...], unique(), About("Accepted findings.")] = ()
+    partitions: Annotated[
+        Mapping[Annotated[str, _TARGET], Partition],
+        About("The partition of AWS that a target is for, by its name or a pattern."),
+    ] = field(default_factory=dict)
 
 
 def parse_policy(text: str, where: str) -> Policy:

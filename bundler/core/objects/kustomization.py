@@ -18,6 +18,7 @@ from bundler.core.errors import DocumentError, PolicyError
 from bundler.core.yamltext import Node
 
 FILE_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+TRANSFORMERS = "transformers"
 
 Role = Literal["file", "folder", "either"]
 
@@ -31,6 +32,7 @@ _LISTS: Mapping[str, Role] = {
     "components": "folder",
     "crds": "file",
     "configurations": "file",
+    TRANSFORMERS: "file",
 }
 # Members of each list's items, or of the mapping itself for openapi; the second column may
 # hold paths.
@@ -48,13 +50,22 @@ _PLUGINS = "runs plugins, which are refused: use fields such as labels, patches,
 _HELM = "runs helm, which is refused: render the chart once and list the result in resources"
 _REFUSED: Mapping[str, str] = {
     "generators": _PLUGINS,
-    "transformers": _PLUGINS,
     "validators": _PLUGINS,
     "helmCharts": _HELM,
     "helmGlobals": _HELM,
     "helmChartInflationGenerator": _HELM,
     "buildMetadata": "makes manifests differ from one machine to the next: leave it out",
 }
+# Kustomize's own that change fields and name no path.
+_TRANSFORMERS = (
+    "AnnotationsTransformer",
+    "ImageTagTransformer",
+    "LabelTransformer",
+    "NamespaceTransformer",
+    "PrefixTransformer",
+    "ReplicaCountTransformer",
+    "SuffixTransformer",
+)
 _INLINE = "patchesStrategicMerge"
 _FIELDS = (*_NO_PATHS, *_LISTS, *_MEMBERS, _INLINE)
 
@@ -94,6 +105,18 @@ def parse_kustomization(text: str, where: str, folder: str) -> tuple[NamedPath, 
     )
 
 
+def check_transformers(text: str, where: str) -> None:
+    """Looks through what a kustomization lists under ``transformers``, a file or a text.
+
+    PolicyError unless each is one of Kustomize's own that change fields alone
+    (``api/internal/builtins``): others run programs, or read what paths and URLs name.
+    """
+    for document in yamltext.load_all(text, where, ambiguous="refuse"):
+        said = {name: node.content for name, node in _members(document, TRANSFORMERS).items()}
+        if said.get("apiVersion") != "builtin" or said.get("kind") not in _TRANSFORMERS:
+            raise PolicyError(f"{document.where}: {TRANSFORMERS}: {_PLUGINS}")
+
+
 def _check_fields(root: Node) -> None:
     fields = _members(root, "")
     for field in fields:
@@ -109,7 +132,10 @@ def _paths(root: Node) -> Iterator[tuple[str, Node, Role]]:
     for field, node in _members(root, "").items():
         if field in _LISTS:
             for item in _items(node, field):
-                yield field, item, _LISTS[field]
+                if field == TRANSFORMERS and "\n" in str(item.content):
+                    check_transformers(str(item.content), item.where)
+                else:
+                    yield field, item, _LISTS[field]
         elif field == _INLINE:
             for item in _items(node, field):
                 if "\n" not in str(item.content):

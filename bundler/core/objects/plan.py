@@ -209,3 +209,8 @@ def defined_kind(crd: JsonObject) -> tuple[str, str]:
     """The (group, kind) that a CustomResourceDefinition defines; empty where it says nothing."""
     spec = crd.get("spec") or {}
     return str(spec.get("group", "")), str((spec.get("names") or {}).get("kind", ""))
+
+
+def defines_namespaced(crd: JsonObject) -> bool:
+    """Whether objects of the kind that a CustomResourceDefinition defines live in namespaces."""
+    return (crd.get("spec") or {}).get("scope") == "Namespaced"

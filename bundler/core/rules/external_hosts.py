@@ -61,10 +61,8 @@ def check(obj: JsonObject, context: RuleContext) -> Iterator[Finding]:
     """A finding for each host at each place, unless the policy's `allowHosts` names it."""
     subject = str(ObjectId.of(obj))
     found = {
-        (jsonpointer.spell(text.path), str(mention))
-        for text in texts(obj)
-        if not _is_documentation(obj, text.path)
-        for mention in _mentions(text) or _ways(obj, text)
+        (jsonpointer.spell(path), str(mention))
+        for path, mention in hosts(obj)
         if not any(_allows(entry, mention) for entry in context.policy.allow_hosts)
     }
     for where, host in sorted(found):
@@ -75,6 +73,14 @@ def check(obj: JsonObject, context: RuleContext) -> Iterator[Finding]:
             f"{where}: names the host {host!r}, which is outside of the cluster",
             hint="write <service>.<namespace>.svc, or list the host under allowHosts in the policy",
         )
+
+
+def hosts(obj: JsonObject) -> Iterator[tuple[Path, Mention]]:
+    """Every host outside of the cluster that an object names, and where, whoever may allow it."""
+    for text in texts(obj):
+        if not is_documentation(obj, text.path):
+            for mention in _mentions(text) or _ways(obj, text):
+                yield text.path, mention
 
 
 def _mentions(text: Text) -> set[Mention]:
@@ -111,7 +117,7 @@ def _is_name(path: Path) -> bool:
     return fields[-1] == "name" and len(fields) > 1 and fields[-2] in _NAMED
 
 
-def _is_documentation(obj: JsonObject, path: Path) -> bool:
+def is_documentation(obj: JsonObject, path: Path) -> bool:
     """Texts that only people and the API server's validation read."""
     if path == _APPROVAL:
         return True

@@ -130,7 +130,7 @@ def mentions(
     `before` is what precedes it on its command line. In `code` a bare name counts only when
     quoted; without `names` no bare name counts, only URLs and ports.
     """
-    text = _plain(text)
+    text = plain(text)
     urls = list(_URL.finditer(text))
     found = [_of_url(url) for url in urls]
     found += [_of_address(each) for each in _IPV6_PORT.finditer(text)]
@@ -150,7 +150,7 @@ def place(text: str) -> Mention | None:
     return None if mention.is_internal() else mention
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """`text` with what would hide a host undone: escapes, full-width and ideographic letters."""
     if "%" in text:
         text = unquote(text)

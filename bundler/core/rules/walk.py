@@ -37,11 +37,14 @@ class Text:
 
 @dataclass(frozen=True)
 class Pod:
-    """A pod template, wherever it stands: its path, its spec, the annotations its pods get."""
+    """A pod template, wherever it stands: its path, its spec, what its pods get as annotations
+    and labels.
+    """
 
     path: Path
     spec: Mapping
     annotations: Mapping
+    labels: Mapping
 
 
 def mappings(value: Any, path: Path = ()) -> Iterator[tuple[Path, Mapping]]:
@@ -77,7 +80,8 @@ def pods(obj: Mapping) -> Iterator[Pod]:
         if any(entries(spec, name) for name in CONTAINER_LISTS) or any(
             spec.get(name) is True for name in _HOST_NAMESPACES
         ):
-            yield Pod(path, spec, _annotations(obj, path))
+            metadata = _metadata(obj, path)
+            yield Pod(path, spec, *(_mapping(metadata, key) for key in ("annotations", "labels")))
 
 
 def entries(value: Any, field: str) -> list[tuple[int, Mapping]]:
@@ -132,11 +136,15 @@ def _inside(text: Text) -> Iterator[Text]:
         yield replace(text, value=inner.value, before=inner.before, nested=True)
 
 
-def _annotations(obj: Mapping, path: Path) -> Mapping:
-    """Those of the ``metadata`` beside the spec; of the object where there is none."""
+def _metadata(obj: Mapping, path: Path) -> Mapping:
+    """The ``metadata`` beside the spec; the object's where there is none."""
     owner: Any = obj
     for step in path[:-1]:
         owner = owner[step]
     metadata = owner.get("metadata") if isinstance(owner, dict) else None
-    annotations = lookup(metadata if isinstance(metadata, dict) else obj["metadata"], "annotations")
-    return annotations if isinstance(annotations, dict) else {}
+    return metadata if isinstance(metadata, dict) else _mapping(obj, "metadata")
+
+
+def _mapping(value: Mapping, key: str) -> Mapping:
+    found = value.get(key)
+    return found if isinstance(found, dict) else {}

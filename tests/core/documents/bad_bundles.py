@@ -141,6 +141,20 @@ BAD_BUNDLES = {
     "absolute pattern": Bad(
         "onnx/", "/onnx/", "12:44", "spec.models[0].include[2]", "expected a pattern"
     ),
+    "absolute pattern to leave out": Bad(
+        "license: MIT",
+        "exclude: [/onnx/]\n      license: MIT",
+        "13:17",
+        "spec.models[0].exclude[0]",
+        "expected a pattern",
+    ),
+    "the same pattern to leave out twice": Bad(
+        "license: MIT",
+        "exclude: [a, a]\n      license: MIT",
+        "13:20",
+        "spec.models[0].exclude[1]",
+        "is 'a', as item 0 is already",
+    ),
     "image's name": Bad(
         "web:1.0", "Web:1.0", "20:14", "spec.images[0].name", "expected an image", schema=False
     ),

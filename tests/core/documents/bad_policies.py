@@ -123,4 +123,42 @@ BAD_POLICIES = {
         "expected a host name",
     ),
     "every host": Bad("*.bank.example", "*", "3:30", "allowHosts[1]", "expected a host name"),
+    "no such partition": Bad(
+        "aws-us-gov",
+        "aws-gov",
+        "10:28",
+        "partitions.aws-govcloud",
+        "is 'aws-gov', expected one of aws, ",
+        "mean aws-us-gov?",
+    ),
+    "a target that is none": Bad(
+        "aws-govcloud", "AWS", "10:14", "partitions.AWS", "expected a target's name or a pattern"
+    ),
+    "checks outside": Bad(
+        "checks/team",
+        "../checks",
+        "11:9",
+        "checks",
+        "expected a path inside this document's folder",
+    ),
+    "a pattern of checks": Bad(
+        "CKV_K8S_15", '"CKV_*"', "13:13", "skip[0].check", "expected the id of one check"
+    ),
+    "a severity for a check": Bad(
+        "CKV_K8S_15", "LOW", "13:13", "skip[0].check", "expected the id of one check"
+    ),
+    "a namespace for a check": Bad(
+        "CKV_K8S_15", "serving", "13:13", "skip[0].check", "expected the id of one check"
+    ),
+    "skipped for no reason": Bad(
+        ", reason: images are named by digest", "", "13:5", "skip[0].reason", "is missing"
+    ),
+    "skipped twice": Bad(
+        "CKV2_K8S_6",
+        "CKV_K8S_15",
+        "14:13",
+        "skip[1].check",
+        "is 'CKV_K8S_15', as item 0 is already",
+        schema=False,
+    ),
 }

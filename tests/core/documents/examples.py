@@ -105,6 +105,11 @@ waivers:
     owner: Jo of the platform team
     reason: a link in a help text, nothing opens it
     until: "2027-01-31"
+partitions: {aws-govcloud: aws-us-gov, "cn-*": aws-cn}
+checks: checks/team
+skip:
+  - {check: CKV_K8S_15, reason: images are named by digest}
+  - {check: CKV2_K8S_6, reason: the site has policies of its own}
 """
 
 EXAMPLES = {

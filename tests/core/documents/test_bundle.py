@@ -33,6 +33,17 @@ def test_every_field_arrives() -> None:
     assert bundle.policy == "policies/default.yaml"
 
 
+def test_an_image_without_a_source_comes_from_its_registry() -> None:
+    text = BUNDLE.replace(', source: "oci:image"', '')
+    assert text != BUNDLE
+    assert parse_bundle(text, "bundle.yaml").images[0] == Image("web:1.0")
+
+
+def test_what_a_model_leaves_out_arrives() -> None:
+    text = BUNDLE.replace("      license: MIT", '      exclude: ["*.bin"]\n      license: MIT')
+    assert [model.exclude for model in parse_bundle(text, "bundle.yaml").models] == [("*.bin",), ()]
+
+
 def test_parameters_keep_the_type_of_their_default() -> None:
     parameters = parse_bundle(BUNDLE, "bundle.yaml").parameters
     assert [(each.type, each.default) for each in parameters] == [

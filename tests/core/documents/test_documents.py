@@ -78,4 +78,6 @@ def test_a_file_holds_one_document(kind: str) -> None:
 def test_an_unknown_field_lists_the_valid_ones() -> None:
     with pytest.raises(DocumentError) as caught:
         parse_policy("apiVersion: airbundle.dev/v1alpha1\nkind: Policy\nxyz: 1\n", "x.yaml")
-    assert caught.value.hint == "valid here: apiVersion, kind, allowHosts, waivers"
+    assert caught.value.hint == (
+        "valid here: apiVersion, kind, allowHosts, checks, skip, waivers, partitions"
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bundler.core.documents.policy import Waiver, parse_policy
+from bundler.core.documents.policy import Skip, Waiver, parse_policy
 from tests.core.documents.examples import POLICY
 
 
@@ -18,6 +18,12 @@ def test_every_field_arrives() -> None:
             until="2027-01-31",
         ),
     )
+    assert policy.checks == "checks/team"
+    assert policy.skip == (
+        Skip("CKV_K8S_15", "images are named by digest"),
+        Skip("CKV2_K8S_6", "the site has policies of its own"),
+    )
+    assert policy.partitions == {"aws-govcloud": "aws-us-gov", "cn-*": "aws-cn"}
 
 
 def test_a_day_needs_no_quotes() -> None:

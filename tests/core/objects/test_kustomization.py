@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bundler.core.errors import BundlerError, DocumentError, PolicyError
-from bundler.core.objects.kustomization import parse_kustomization
+from bundler.core.objects.kustomization import check_transformers, parse_kustomization
 
 EVERYTHING = """
 apiVersion: kustomize.config.k8s.io/v1beta1
@@ -20,6 +20,7 @@ components: [../../components/gpu]
 crds: [crd.json]
 configurations: [names.yaml]
 openapi: {path: schema.json}
+transformers: [labels.yaml]
 patches:
   - path: a.yaml
     target: {kind: Deployment}
@@ -55,8 +56,8 @@ def test_every_path_is_found() -> None:
     named = parse_kustomization(EVERYTHING, "overlays/dev/kustomization.yaml", "overlays/dev")
     files = [path.path for path in named if path.role == "file"]
     assert files == [f"overlays/dev/{name}" for name in (
-        "crd.json", "names.yaml", "schema.json", "a.yaml", "b.yaml", "c.yaml", "d.yaml", "e.txt",
-        "f.txt", "g.env", "h.env", "i.key",
+        "crd.json", "names.yaml", "schema.json", "labels.yaml", "a.yaml", "b.yaml", "c.yaml",
+        "d.yaml", "e.txt", "f.txt", "g.env", "h.env", "i.key",
     )]  # fmt: skip
     assert [path.path for path in named if path.role == "either"] == [
         "overlays/dev/deployment.yaml",
@@ -101,6 +102,7 @@ REMOTES = (
         "components: [{}]",
         "crds: [{}]",
         "configurations: [{}]",
+        "transformers: [{}]",
         "openapi: {{path: {}}}",
         "patches: [{{path: {}}}]",
         "patchesStrategicMerge: [{}]",
@@ -133,7 +135,7 @@ def test_what_is_remote_is_refused(template: str, path: str) -> None:
         ("secretGenerator: [{envs: [../../x]}]", "leaves the tree"),
         ("crds: [..]", "own folder, base"),
         ("generators: [x.yaml]", "generators: runs plugins"),
-        ("transformers: [x.yaml]", "transformers: runs plugins"),
+        ("transformers: [../x.yaml]", "own folder, base"),
         ("validators: [x.yaml]", "validators: runs plugins"),
         ("helmCharts: [{name: x}]", "helmCharts: runs helm"),
         ("helmGlobals: {chartHome: x}", "helmGlobals: runs helm"),
@@ -163,6 +165,54 @@ transformers:
 def test_a_function_that_is_written_inline_is_refused() -> None:
     with pytest.raises(PolicyError, match="runs plugins"):
         parse_kustomization(EXEC, "base/kustomization.yaml", "base")
+
+
+# KEDA's, which gives its labels to metadata alone.
+LABELS = """
+apiVersion: builtin
+kind: LabelTransformer
+metadata: {name: labels}
+labels: {app.kubernetes.io/version: main}
+fieldSpecs: [{path: metadata/labels, create: true}]
+"""
+
+
+def test_transformers_of_kustomize_s_own_are_fine() -> None:
+    check_transformers(LABELS, "base/labels.yaml")
+    check_transformers(f"{LABELS}---{LABELS}", "base/labels.yaml")
+    inline = f"transformers:\n  - |-{LABELS.replace(chr(10), chr(10) + '    ')}"
+    assert parse_kustomization(inline, "base/kustomization.yaml", "base") == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("builtin", "builtin/v1"),
+        ("builtin", "acme.io/builtin"),
+        ("builtin", "v1"),
+        ("apiVersion: builtin", ""),
+        # Kustomize's own too, but they read files, which may be URLs.
+        ("LabelTransformer", "PatchTransformer"),
+        ("LabelTransformer", "PatchStrategicMergeTransformer"),
+        ("LabelTransformer", "ReplacementTransformer"),
+        ("LabelTransformer", "ConfigMapGenerator"),
+        ("LabelTransformer", "HelmChartInflationGenerator"),
+        ("LabelTransformer", "List"),
+        ("LabelTransformer", "[LabelTransformer]"),
+        ("kind: LabelTransformer", ""),
+        ("kind: LabelTransformer", "Kind: LabelTransformer"),
+    ],
+)
+def test_other_transformers_are_refused(old: str, new: str) -> None:
+    text = f"{LABELS}---{LABELS.replace(old, new, 1)}"
+    with pytest.raises(PolicyError, match=r"base/labels\.yaml:.*: transformers: runs plugins"):
+        check_transformers(text, "base/labels.yaml")
+
+
+@pytest.mark.parametrize("text", ["---\n", "[]", f"{LABELS}kind: PatchTransformer\n"])
+def test_what_is_no_transformer_is_refused(text: str) -> None:
+    with pytest.raises(DocumentError, match=r"base/labels\.yaml"):
+        check_transformers(text, "base/labels.yaml")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ MODEL = f"registry.airbundle.invalid/models/zero-shot@{DIGEST}"
 
 
 def context(*, allow_hosts: tuple[str, ...] = ()) -> RuleContext:
-    return RuleContext(Policy(allow_hosts=allow_hosts), frozenset({IMAGE, MODEL}))
+    policy = Policy(allow_hosts=allow_hosts, partitions={"site": "aws-us-gov"})
+    return RuleContext(policy, frozenset({IMAGE, MODEL}), "site")
 
 
 def found(rule: str, *objects: JsonObject, allow_hosts: tuple[str, ...] = ()) -> list[Finding]:

@@ -10,6 +10,7 @@ from tests.core.rules.objects import args, context, deployment, pod_spec
 
 BAD = (
     args("https://b.example.com", "https://a.example.com", "airbundle.invalid/models/x"),
+    args("arn:aws:s3:::models"),
     deployment(pod_spec(hostNetwork=True, hostPID=True)),
     args(*(f"https://{letter}.example.com" for letter in "zyxwvutsrqponm")),
     {
@@ -25,10 +26,11 @@ def test_every_rule_runs() -> None:
     assert {finding.rule for finding in check(BAD, context())} == {
         "closure",
         "external-host",
+        "partition",
         "pod-security",
         "rights",
     }
-    assert len(RULES) == 4
+    assert len(RULES) == 5
 
 
 def test_the_order_of_objects_and_keys_is_no_matter() -> None:

@@ -1,0 +1,3 @@
+module airbundle.dev/limit
+
+go 1.21

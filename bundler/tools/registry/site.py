@@ -1,0 +1,128 @@
+"""One registry: its address, a session with it, and what its refusals mean."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+from bundler.core.destination import check_repository
+from bundler.core.digest import Descriptor
+from bundler.core.errors import SourceError
+from bundler.core.reference import Registry
+from bundler.tools.http import Answer, Session, Sleep, connect, is_loopback
+from bundler.tools.registry.credentials import find_credentials
+from bundler.tools.registry.login import Login, Logins
+
+MAX_MANIFEST = 4 * 1024**2
+CONTENT_DIGEST = "docker-content-digest"
+# Without these a registry may translate a manifest into an older type, or hide it.
+ACCEPT = ", ".join(
+    (
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+    )
+)
+# docs.docker.com/engine/security/certificates
+DOCKER_CERTIFICATES = Path("/etc/docker/certs.d")
+# Docker Hub answers at another host than its name (``reference`` and ``registry`` of moby).
+_ANSWERS_AT = {"docker.io": "registry-1.docker.io", "index.docker.io": "registry-1.docker.io"}
+
+
+class Site:
+    """The registry at ``HOST[:PORT][/PREFIX]``, by http on loopback and by https elsewhere.
+
+    Every repository lies below the prefix. `actions` are what a token is asked for: ``pull`` or
+    ``pull,push``. UsageError for an address that is none.
+    """
+
+    def __init__(self, address: str, actions: str, sleep: Sleep) -> None:
+        self.registry = Registry.parse(address)
+        host = self.registry.host
+        loopback = is_loopback(urlsplit(f"//{host}").hostname or host)
+        self.base = f"{'http' if loopback else 'https'}://{_ANSWERS_AT.get(host, host)}"
+        self.session = Session(
+            connect(self.base, use_environment=not loopback, authorities=_authorities(host)),
+            f"registry {host}",
+            SourceError,
+            "is it running, reachable from here (by HTTPS_PROXY and NO_PROXY, if set), and its "
+            "certificate known? (SSL_CERT_FILE may name the site's own CA)",
+            sleep,
+            follows=True,
+        )
+        self._actions = actions
+        self._logins = Logins(self.session.what, host, find_credentials)
+
+    def name(self, repository: str) -> str:
+        """`repository` with the prefix before it; SourceError when no registry takes it."""
+        prefix = f"{self.registry.prefix}/" if self.registry.prefix else ""
+        return check_repository(prefix + repository)
+
+    def path(self, repository: str) -> str:
+        """Where `repository` is, below the host."""
+        return f"/v2/{self.name(repository)}"
+
+    def login(self, repository: str, shared: str | None = None) -> Login:
+        """What answers challenges about `repository`; `shared` is one that it mounts from."""
+        scopes = [f"repository:{self.name(repository)}:{self._actions}"]
+        if shared is not None:
+            scopes.append(f"repository:{self.name(shared)}:pull")
+        return self._logins.for_scopes(*scopes)
+
+    def expect(self, answer: Answer, what: str, *statuses: int) -> None:
+        """SourceError unless `answer`, which is about `what`, has one of `statuses`."""
+        if answer.status not in statuses:
+            self._refused(answer, what)
+
+    def expect_manifest(self, answer: Answer, what: str) -> None:
+        """SourceError unless `answer` is a manifest of a size that there may be."""
+        self.expect(answer, what, 200)
+        if len(answer.body) > MAX_MANIFEST:
+            raise self.error(what, f"is larger than {MAX_MANIFEST} bytes")
+
+    def error(self, what: str, problem: str, hint: str | None = None) -> SourceError:
+        """The error about `what` in this registry."""
+        return SourceError(f"{self.session.what}: {what}: {problem}", hint)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.session.client.close()
+
+    def _refused(self, answer: Answer, what: str) -> NoReturn:
+        host, hint = self.registry.host, None
+        if answer.status == 401 and self._logins.known:
+            said = "does not accept the login that Docker has for it (401)"
+            hint = f"`docker login {host}` again, as somebody who may {self._actions} there"
+        elif answer.status == 401:
+            said, hint = "wants a login (401)", f"`docker login {host}` first"
+        elif answer.status in (403, 405):
+            said = f"does not permit this ({answer.status})"
+            hint = "is the registry read-only?" if "push" in self._actions else None
+        else:
+            said = f"answered {answer.status}"
+        if not answer.url.startswith(f"{self.base}/"):
+            said += f" at {answer.url}"
+        raise self.error(what, f"{said}{_reasons(answer)}", hint)
+
+
+def _authorities(host: str) -> list[Path]:
+    """Certificates that this machine's Docker trusts for `host`, too."""
+    return sorted((DOCKER_CERTIFICATES / host).glob("*.crt"))
+
+
+def blob_of(repository: str, blob: Descriptor) -> str:
+    """The blob's name in messages."""
+    return f"blob {blob.digest} of {repository}"
+
+
+def _reasons(answer: Answer) -> str:
+    """The codes of the specification's error document, if the answer is one."""
+    try:
+        errors = json.loads(answer.body)["errors"]
+        codes = [f"{error['code']}: {error['message']}"[:200] for error in errors[:3]]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    return f" ({'; '.join(codes)})" if codes else ""

@@ -1,0 +1,76 @@
+"""A registry as a source: the pull half."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from bundler.core.destination import check_tag
+from bundler.core.digest import Descriptor, Digest
+from bundler.core.errors import IntegrityError
+from bundler.tools.download import ahead, download
+from bundler.tools.http import Answer, Sleep
+from bundler.tools.registry.site import ACCEPT, CONTENT_DIGEST, Site, blob_of
+
+
+class RegistrySource:
+    """The registry at ``HOST[:PORT][/PREFIX]``, by http on loopback and by https elsewhere.
+
+    Every repository lies below the prefix. Logins are Docker's own. UsageError for an address
+    that is none; SourceError from every method when the registry refuses or can't be reached.
+    May be used from several threads.
+    """
+
+    def __init__(self, address: str, sleep: Sleep = time.sleep) -> None:
+        self._site = Site(address, "pull", sleep)
+
+    def manifest(self, repository: str, reference: str) -> tuple[str, bytes]:
+        """Media type (as answered, "" when it isn't said) and bytes, 4 MiB at most.
+
+        `reference` is a tag or a digest; IntegrityError when the bytes have another digest than
+        `reference` or the registry says.
+        """
+        digest = Digest.parse(reference) if ":" in reference else None
+        what = f"manifest {digest or check_tag(reference)} of {repository}"
+        answer = self._site.session.send(
+            "GET",
+            f"{self._site.path(repository)}/manifests/{reference}",
+            headers={"Accept": ACCEPT},
+            login=self._site.login(repository),
+        )
+        self._site.expect_manifest(answer, what)
+        found = str(Digest.of(answer.body))
+        expected = str(digest or answer.headers.get(CONTENT_DIGEST, found))
+        if found != expected:
+            raise IntegrityError(
+                f"{self._site.session.what}: {what}: expected {expected[:100]}, found {found}",
+                "something between the registry and here changes what is sent",
+            )
+        media_type = answer.headers.get("content-type", "").partition(";")[0]
+        return media_type.strip().lower(), answer.body
+
+    def blob(self, repository: str, blob: Descriptor, offset: int) -> Iterator[bytes]:
+        """The bytes of `blob` from `offset` on, in pieces of 1 MiB at most; not hashed here.
+
+        Continued by Range where a connection broke. IntegrityError when there are more or fewer
+        of them than `blob` says.
+        """
+        what = blob_of(repository, blob)
+
+        def expect(answer: Answer) -> None:
+            self._site.expect(answer, what, 200, 206)
+
+        return ahead(
+            download(
+                self._site.session,
+                f"{self._site.path(repository)}/blobs/{blob.digest}",
+                self._site.login(repository),
+                what,
+                range(offset, blob.size),
+                expect,
+            )
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._site.close()
