@@ -2,7 +2,8 @@
 
 `python -m tests.killing` has everything loaded, and forks for every run that its standard input
 asks for. A moment is just before a call that changes something on the disk: a file is opened to be
-written, written, cut, synced, renamed or removed, a folder made. They are counted from 1.
+written, written, cut, synced, renamed or removed, a folder made. Each kind of call is counted by
+itself from 1, so that a moment has the same name in every run: "fsync 3".
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
+from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -26,6 +29,17 @@ KILLED = -signal.SIGKILL
 _WRITING = os.O_WRONLY | os.O_RDWR
 _EVENTS = frozenset({"os.mkdir", "os.remove", "os.rename", "os.truncate"})
 _CALLS = ("fsync", "pwrite", "write")
+# What a run imports only when it needs it.
+_LOADED = (
+    "bundler.archive.store",
+    "bundler.cli.build",
+    "bundler.cli.lock",
+    "bundler.sign.keys",
+    "bundler.tools.hub.client",
+    "bundler.tools.registry",
+    "huggingface_hub.file_download",
+    "huggingface_hub.hf_api",
+)
 
 
 @dataclass(frozen=True)
@@ -47,11 +61,11 @@ class Runs:
         self._folder = folder
 
     def start(
-        self, *runs: Sequence[str], environment: Mapping[str, str], below: Path, kill: int = 0
+        self, *runs: Sequence[str], environment: Mapping[str, str], below: Path, kill: str = ""
     ) -> list[int]:
         """Starts all of `runs`, each the arguments of a command line; their process ids.
 
-        Each is ended at its moment `kill`, unless that is 0; what happens to files `below` a
+        Each is ended at its moment `kill`, unless that is empty; what happens to files `below` a
         folder is counted.
         """
         asked = {"runs": runs, "environment": dict(environment), "kill": kill}
@@ -86,9 +100,13 @@ def running(folder: Path) -> Iterator[Runs]:
 
 def serve(requests: IO[str]) -> None:
     """Answers every request with the process ids of its runs, then with how they ended."""
+    for name in _LOADED:
+        import_module(name)
+    from bundler.core.rules.hostnames import place
     from bundler.inputs import scanning
     from tests.fakes.checkov import scan_objects
 
+    place("example.com")  # The list of public suffixes, too.
     setattr(scanning, "run_checkov", scan_objects)  # noqa: B010  # a name that it only imports
     for line in requests:
         request = json.loads(line)
@@ -122,15 +140,17 @@ def _run(request: Mapping[str, Any], folder: Path, number: int) -> NoReturn:
     os._exit(code)
 
 
-def _watch(kill: int, below: str) -> list[str]:
+def _watch(kill: str, below: str) -> list[str]:
     """The moments so far, of this process and on files `below` a folder; the last one is `kill`."""
     seen: list[str] = []
+    counts: Counter[str] = Counter()
     guard = threading.Lock()
 
-    def reached(moment: str) -> None:
+    def reached(call: str) -> None:
         with guard:
-            seen.append(moment)
-            if len(seen) == kill:
+            counts[call] += 1
+            seen.append(f"{call} {counts[call]}")
+            if seen[-1] == kill:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     def audited(event: str, arguments: tuple[Any, ...]) -> None:

@@ -125,7 +125,7 @@ def test_whoever_reads_a_damaged_blob_is_told_at_its_end(good: Good, tmp_path: P
         [blob] = [each for each in bundle.blobs if each.digest == Digest.of(b"second")]
         pieces = bundle.open(blob)
         assert next(pieces) == b"wecond"
-        with pytest.raises(IntegrityError, match="layer 1.*another digest"):
+        with pytest.raises(IntegrityError, match=r"layer 1.*another digest"):
             next(pieces)
 
 

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.parts.components import BUILD
+from tests.parts.wheel import FetchError
 
 _LOCK = Path(__file__).with_suffix(".txt")
 _SCHEMA = Path(__file__).with_name("junitschema.txt")
@@ -27,10 +28,6 @@ _PINS = hashlib.sha256(_LOCK.read_bytes() + _SCHEMA.read_bytes() + sys.version.e
 _FOLDER = _CACHE / f"citools-{_PINS.hexdigest()[:12]}"
 # Written last: without it, the folder is what an interrupted run left.
 _XSD = _FOLDER / "junit-10.xsd"
-
-
-class FetchError(Exception):
-    """The packages could not be had; the message is pip's last line."""
 
 
 def present() -> bool:

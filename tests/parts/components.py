@@ -79,16 +79,13 @@ DEBIAN: dict[str, str] = {
     "zsh": "zsh",
 }
 
-MINILM = "minilm"
-CITOOLS = "citools"
-SARIF = "sarif"
-CYCLONEDX = "cyclonedx"
-TREES = "trees"
+# What `tests/parts/fetched.py` gets out of package indexes into build/cache.
+FETCHED = ("minilm", "citools", "sarif", "cyclonedx", "trees")
 
 
 def names() -> tuple[str, ...]:
     """Every component that can be installed, in the order in which it is."""
-    return (*DEBIAN, MINILM, CITOOLS, SARIF, CYCLONEDX, TREES, *GO_TOOLS)
+    return (*DEBIAN, *FETCHED, *GO_TOOLS)
 
 
 def find_program(name: str) -> Path | None:

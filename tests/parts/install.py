@@ -16,8 +16,10 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tests.parts import citools, components, cyclonedx, minilm, publictrees, sarif
+from tests.parts import components
 from tests.parts.components import GoTool
+from tests.parts.fetched import FETCHED, Fetched
+from tests.parts.wheel import FetchError
 
 _STANDARD_ERROR = 2
 
@@ -37,16 +39,11 @@ def main(arguments: list[str] | None = None) -> int:
             f"no component {', '.join(unknown)}; there are {', '.join(components.names())}"
         )
     results = [_report_debian([name for name in components.DEBIAN if name in wanted])]
-    if components.MINILM in wanted:
-        results.append(_report(components.MINILM, _fetch_minilm))
-    if components.CITOOLS in wanted:
-        results.append(_report(components.CITOOLS, _fetch_citools))
-    if components.SARIF in wanted:
-        results.append(_report(components.SARIF, _fetch_sarif))
-    if components.CYCLONEDX in wanted:
-        results.append(_report(components.CYCLONEDX, _fetch_cyclonedx))
-    if components.TREES in wanted:
-        results.append(_report(components.TREES, _fetch_trees))
+    results += [
+        _report(name, lambda part=part: _fetch(part))  # type: ignore[misc]
+        for name, part in FETCHED.items()
+        if name in wanted
+    ]
     results += [
         _report(name, lambda name=name, tool=tool: _build(name, tool))  # type: ignore[misc]
         for name, tool in components.GO_TOOLS.items()
@@ -91,39 +88,10 @@ def _install_debian(programs: Iterable[str]) -> str:
     return f"installed {' '.join(packages)}"
 
 
-def _fetch_minilm() -> str:
+def _fetch(part: Fetched) -> str:
     try:
-        return "already there" if minilm.present() else f"fetched into {minilm.fetch().name}"
-    except minilm.FetchError as error:
-        raise InstallError(str(error)) from error
-
-
-def _fetch_citools() -> str:
-    try:
-        return "already there" if citools.present() else f"fetched into {citools.fetch().name}"
-    except citools.FetchError as error:
-        raise InstallError(str(error)) from error
-
-
-def _fetch_trees() -> str:
-    try:
-        there = publictrees.present()
-        return "already there" if there else f"fetched into {publictrees.fetch().name}"
-    except publictrees.FetchError as error:
-        raise InstallError(str(error)) from error
-
-
-def _fetch_sarif() -> str:
-    try:
-        return "already there" if sarif.present() else f"fetched into {sarif.fetch().name}"
-    except sarif.FetchError as error:
-        raise InstallError(str(error)) from error
-
-
-def _fetch_cyclonedx() -> str:
-    try:
-        return "already there" if cyclonedx.present() else f"fetched into {cyclonedx.fetch().name}"
-    except cyclonedx.FetchError as error:
+        return "already there" if part.present() else f"fetched into {part.fetch().name}"
+    except FetchError as error:
         raise InstallError(str(error)) from error
 
 

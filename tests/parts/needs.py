@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.parts import citools, components, cyclonedx, minilm, publictrees, sarif
+from tests.parts import components
+from tests.parts.fetched import FETCHED
 from tests.parts.pythons import find_second_python
 
 CLUSTER_VARIABLE = "AIRBUNDLE_TEST_KUBECONFIG"
@@ -45,51 +46,12 @@ def _have_root() -> bool:
         return False
 
 
-def _have_minilm() -> bool:
-    try:
-        return bool(minilm.fetch())
-    except minilm.FetchError:
-        return False
-
-
-def _have_citools() -> bool:
-    try:
-        return bool(citools.fetch())
-    except citools.FetchError:
-        return False
-
-
-def _have_trees() -> bool:
-    try:
-        return bool(publictrees.fetch())
-    except publictrees.FetchError:
-        return False
-
-
-def _have_sarif() -> bool:
-    try:
-        return bool(sarif.fetch())
-    except sarif.FetchError:
-        return False
-
-
-def _have_cyclonedx() -> bool:
-    try:
-        return bool(cyclonedx.fetch())
-    except cyclonedx.FetchError:
-        return False
-
-
 # What is more than one program on PATH.
 _SPECIAL: dict[str, Callable[[], bool]] = {
     "apiserver": _have_apiserver,
-    "citools": _have_citools,
-    "cyclonedx": _have_cyclonedx,
-    "minilm": _have_minilm,
     "root": _have_root,
-    "sarif": _have_sarif,
     "second-python": lambda: find_second_python() is not None,
-    "trees": _have_trees,
+    **{name: part.available for name, part in FETCHED.items()},
 }
 # Programs that nobody installs for us.
 _FOUND = ("chroot", "dpkg-query", "git", "go", "kubectl", "make", "openssl")

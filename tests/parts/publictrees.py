@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 from tests.parts.components import BUILD
+from tests.parts.wheel import FetchError
 
 _MODULE = Path(__file__).with_name("trees")
 _CACHE = BUILD / "cache"
@@ -23,10 +24,6 @@ _TREES = {
     "keda": ("github.com/kedacore/keda/v2", "config"),
     "trainer": ("github.com/kubeflow/trainer/v2", "manifests"),
 }
-
-
-class FetchError(Exception):
-    """The modules could not be had; the message is go's last line."""
 
 
 def present() -> bool:

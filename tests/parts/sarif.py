@@ -14,16 +14,13 @@ import tempfile
 from pathlib import Path
 
 from tests.parts.components import BUILD, find_program
+from tests.parts.wheel import FetchError
 
 _PIN = Path(__file__).with_suffix(".txt")
 _CACHE = BUILD / "cache"
 _FOLDER = _CACHE / f"sarif-{hashlib.sha256(_PIN.read_bytes()).hexdigest()[:12]}"
 _PROGRAM = "Sarif.Multitool"
 _SCHEMA = "sarif-2.1.0.json"
-
-
-class FetchError(Exception):
-    """The package could not be had, or is another than the pinned one."""
 
 
 def present() -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class FetchError(Exception):
-    """The wheel could not be had; the message is pip's last line."""
+    """A package could not be had, or is another than the pinned one; in the fetcher's own words."""
 
 
 def download(pin: Path, folder: Path) -> Path:

@@ -34,7 +34,7 @@ def test_every_field_arrives() -> None:
 
 
 def test_an_image_without_a_source_comes_from_its_registry() -> None:
-    text = BUNDLE.replace(', source: "oci:image"', '')
+    text = BUNDLE.replace(', source: "oci:image"', "")
     assert text != BUNDLE
     assert parse_bundle(text, "bundle.yaml").images[0] == Image("web:1.0")
 
