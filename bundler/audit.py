@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from bundler.archive.bundle import AuthenticatedBundle
 from bundler.archive.store import Store
-from bundler.core import gate, lock
-from bundler.core.errors import UsageError
-from bundler.core.findings import Finding
+from bundler.core import gate, lock, strictjson
+from bundler.core.documents.policy import Policy, Skip
+from bundler.core.errors import IntegrityError, UsageError
+from bundler.core.findings import Finding, apply_waivers
 from bundler.core.lock import LockedImage, LockedModel
-from bundler.core.objects import manifests
+from bundler.core.objects import manifests, parameters
+from bundler.core.objects.images import Objects
 from bundler.core.progress import Progress
-from bundler.core.reports.report import Findings, parse_report
+from bundler.core.reports.report import Findings, missing_evidence, parse_report
 from bundler.core.reports.staticview import StaticView, static_view
 from bundler.inputs.bom import bom
 from bundler.inputs.judge import judge, notes
@@ -27,6 +30,7 @@ from bundler.inputs.resolve import fetch, resolve
 from bundler.render import carried, policy_of
 
 SEPARATE = {"json": False}
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -34,9 +38,9 @@ class Audited:
     """The static view of a spec or bundle, and every finding by where it was made.
 
     `status` is "TRUSTED", "UNTRUSTED" or "UNSIGNED" for a bundle and "SPEC" for a spec; `scanned`
-    how many things each scanner read, by what it was given; `notes` are waivers and skips that do
-    nothing; `bom` is CycloneDX, a document of its
-    own and no part of this one's JSON.
+    how many things each scanner read, by what it was given; `skipped` the checks that were not
+    asked; `notes` are waivers and skips that do nothing; `bom` is CycloneDX, a document of its own
+    and no part of this one's JSON.
     """
 
     status: str
@@ -47,6 +51,7 @@ class Audited:
     targets: Mapping[str, StaticView]
     findings: Findings
     scanned: Mapping[str, Mapping[str, int]]
+    skipped: tuple[Skip, ...]
     notes: tuple[Finding, ...]
     bom: bytes = field(repr=False, metadata=SEPARATE)
 
@@ -79,7 +84,8 @@ def audit_spec(
         inputs.lock.images,
         {name: static_view(inputs.objects[name]) for name in chosen},
         _of(judged.findings, chosen),
-        judged.scanned,
+        _of(judged.scanned, chosen),
+        inputs.policy.skip,
         notes(inputs, judged),
         bom(inputs, judged),
     )
@@ -93,10 +99,14 @@ def audit_bundle(bundle: AuthenticatedBundle, target: str | None = None) -> Audi
     chosen = _chosen(target, bundle.config.targets)
     report = parse_report(bundle.layer("report.json"), "report.json")
     locked = lock.parse(bundle.layer("lock.json"), "lock.json")
-    objects = {name: _objects(bundle, name) for name in chosen}
+    objects = {name: _objects(bundle, name) for name in bundle.config.targets}
+    policy = policy_of(bundle)
+    counts = {name: len(each) for name, each in objects.items()}
+    names = [model.name for model in locked.models], [image.name for image in locked.images]
     findings = {
         **report.findings,
-        **{f"targets/{name}": _judge(bundle, name, each) for name, each in objects.items()},
+        **missing_evidence(report, counts, *names),
+        **_judge(bundle, objects, policy),
     }
     return Audited(
         bundle.status,
@@ -104,25 +114,40 @@ def audit_bundle(bundle: AuthenticatedBundle, target: str | None = None) -> Audi
         bundle.release.version,
         locked.models,
         locked.images,
-        {name: static_view(each) for name, each in objects.items()},
+        {name: static_view(objects[name]) for name in chosen},
         _of(findings, chosen),
-        report.scanned,
-        (),
-        bundle.layer("bom.cdx.json"),
+        _of(report.scanned, chosen),
+        policy.skip,
+        gate.unused(policy, [each for group in findings.values() for each in group]),
+        _bom(bundle),
     )
 
 
-def _objects(bundle: AuthenticatedBundle, target: str) -> tuple[manifests.JsonObject, ...]:
+def _objects(bundle: AuthenticatedBundle, target: str) -> Objects:
     title = f"targets/{target}.json"
     return manifests.load(bundle.layer(title), title)
 
 
-def _judge(
-    bundle: AuthenticatedBundle, target: str, objects: tuple[manifests.JsonObject, ...]
-) -> tuple[Finding, ...]:
+def _judge(bundle: AuthenticatedBundle, targets: Mapping[str, Objects], policy: Policy) -> Findings:
+    """The core rules' findings about `targets`, as far as they can be made."""
+    declared = bundle.config.parameters
     # A waiver's last day counts when a bundle is built; what was accepted then is shown as such.
-    policy, declared = policy_of(bundle), bundle.config.parameters
-    return gate.check_variants(target, objects, declared, policy, carried(bundle))
+    found = {"parameters": apply_waivers(parameters.check(declared, targets), policy)}
+    if not any(each.blocks for each in found["parameters"]):
+        images = carried(bundle)
+        found |= {
+            f"targets/{name}": gate.check_variants(name, each, declared, policy, images)
+            for name, each in targets.items()
+        }
+    return found
+
+
+def _bom(bundle: AuthenticatedBundle) -> bytes:
+    data = bundle.layer("bom.cdx.json")
+    value = strictjson.parse(data, "bom.cdx.json")
+    if not isinstance(value, dict) or value.get("bomFormat") != "CycloneDX":
+        raise IntegrityError("bom.cdx.json: expected CycloneDX, found something else")
+    return data
 
 
 def _chosen(target: str | None, there: tuple[str, ...]) -> tuple[str, ...]:
@@ -133,10 +158,10 @@ def _chosen(target: str | None, there: tuple[str, ...]) -> tuple[str, ...]:
     return (target,)
 
 
-def _of(findings: Findings, targets: tuple[str, ...]) -> Findings:
-    """Those about what all targets share, and about `targets`."""
+def _of(found: Mapping[str, Value], targets: tuple[str, ...]) -> dict[str, Value]:
+    """What is about all targets, and about `targets`; always in the same order."""
     return {
-        where: each
-        for where, each in findings.items()
+        where: found[where]
+        for where in sorted(found)
         if not where.startswith(("targets/", "checkov/")) or where.partition("/")[2] in targets
     }

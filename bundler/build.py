@@ -79,7 +79,7 @@ def build(
     fetch(inputs, store, progress)
     with _naming_damage(inputs, store):
         judged = judge(inputs, today, store)
-        require_open(inputs, judged, today)
+        require_open(judged)
         if before is None:  # only now: what the gate refuses will be mended, and then not fit
             write_lock(spec_path, inputs.lock)
         written = write_bundle(

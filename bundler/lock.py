@@ -21,11 +21,12 @@ from bundler.inputs.resolve import resolve
 
 @dataclass(frozen=True)
 class Locked:
-    """The lock that was written, or found to fit, and where.
+    """The lock that was written, or (`checked`) found to fit, and where.
 
     `changes` says what is another than before.
     """
 
+    checked: bool
     path: Path
     name: str
     version: str
@@ -50,7 +51,7 @@ def lock(spec_path: Path, store: Store, progress: Progress) -> Locked:
         before, noted = None, ("the lock before was no lock",)
     inputs = resolve(spec_path, store, progress)
     path = write_lock(spec_path, inputs.lock)
-    return _locked(path, inputs, changes(before, inputs.lock) if before else noted)
+    return _locked(False, path, inputs, changes(before, inputs.lock) if before else noted)
 
 
 def check(spec_path: Path, store: Store, progress: Progress) -> Locked:
@@ -62,12 +63,13 @@ def check(spec_path: Path, store: Store, progress: Progress) -> Locked:
     before = require_lock(spec_path, "--check")
     inputs = resolve(spec_path, store, progress, before)
     require_fit(before, inputs.lock, spec_path)
-    return _locked(spec_path.with_name(LOCK), inputs, ())
+    return _locked(True, spec_path.with_name(LOCK), inputs, ())
 
 
-def _locked(path: Path, inputs: Inputs, changed: tuple[str, ...]) -> Locked:
+def _locked(checked: bool, path: Path, inputs: Inputs, changed: tuple[str, ...]) -> Locked:
     found = inputs.lock
     return Locked(
+        checked,
         path,
         found.name,
         found.version,

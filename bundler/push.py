@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bundler.archive.bundle import AuthenticatedBundle
 from bundler.archive.layout import LayoutDestination
-from bundler.cluster.push import Pullable, PushPlan, pullables, push_artifact, push_bundle
+from bundler.cluster.push import Pullable, PushPlan, placed, pullables, push_artifact, push_bundle
 from bundler.core.destination import Destination
 from bundler.core.digest import Digest
 from bundler.core.errors import UsageError
@@ -23,7 +23,7 @@ class Pushed:
     """What was brought where, and the digest under which the bundle itself can be found there.
 
     `status` is the bundle's: TRUSTED, UNTRUSTED or UNSIGNED. `references` are where each image
-    and model can be pulled.
+    and model can be pulled, `bundle` where the bundle itself is, by name and version.
     """
 
     status: str
@@ -33,6 +33,7 @@ class Pushed:
     index: Digest
     destination: str
     sent: PushPlan
+    bundle: str
     artifact: Digest
     references: tuple[Pullable, ...]
 
@@ -72,6 +73,7 @@ def push(bundle: AuthenticatedBundle, registry: str, progress: Progress) -> Push
         release.index,
         registry,
         pushed.sent,
+        f"{placed(f'bundles/{release.name}', pushed.registry)}:{release.version}",
         artifact,
         pullables(bundle, pushed.registry),
     )

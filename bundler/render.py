@@ -11,6 +11,7 @@ from bundler.core import gate, lock, yamltext
 from bundler.core.digest import Digest
 from bundler.core.documents.bundle import parse_bundle
 from bundler.core.documents.policy import Policy, parse_policy
+from bundler.core.documents.structure import nearest
 from bundler.core.errors import IntegrityError, UsageError
 from bundler.core.findings import Finding
 from bundler.core.objects import images, manifests, parameters
@@ -56,7 +57,9 @@ def render(
     config = bundle.config
     if target not in config.targets:
         known = ", ".join(config.targets) or "none"
-        raise UsageError(f"target {target!r}: this bundle has {known}")
+        raise UsageError(
+            f"target: expected one of {known}, found {target!r}", nearest(target, config.targets)
+        )
     layer = f"targets/{target}.json"
     signed = manifests.load(bundle.layer(layer), layer)
     _require_shallow(signed)
@@ -100,7 +103,7 @@ def _check(
     policy = policy_of(bundle)
     # A waiver's last day counts when a bundle is built; what was accepted then is installed.
     found = gate.check_objects(target, objects, policy, carried(bundle))
-    gate.require_open([(target, each) for each in found], policy, policy)
+    gate.require_open([(target, each) for each in found])
     return found
 
 

@@ -17,13 +17,15 @@ from bundler.sign.open import open_bundle
 class Signed:
     """What was signed, by which key, where the signature is, and how many keys have signed now.
 
-    `signatures` counts the slot and the sidecar together, each key once.
+    `signatures` counts the slot and the sidecar together, each key once. `written` is False when
+    the key had signed there before.
     """
 
     release: Release
     fingerprint: str
     place: Path
     signatures: int
+    written: bool
 
 
 def sign_bundle(
@@ -51,7 +53,9 @@ def sign_bundle(
         write = slot.write_file_slot if to_slot else slot.write_sidecar
         write(file, envelope)
     place = file if to_slot else slot.sidecar_path(file)
-    return Signed(release, key.public.fingerprint, place, len(together.signatures))
+    return Signed(
+        release, key.public.fingerprint, place, len(together.signatures), envelope != there
+    )
 
 
 def add_signature(there: Envelope | None, release: Release, key: PrivateKey) -> Envelope:

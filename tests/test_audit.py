@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bundler.archive import assembly, writer
 from bundler.audit import Audited, audit_bundle, audit_spec
-from bundler.core.errors import BundlerError, UsageError
+from bundler.core import strictjson
+from bundler.core.errors import BundlerError, IntegrityError, UsageError
 from bundler.core.progress import SILENT
 from bundler.sign.open import open_bundle
 from tests.project import IMAGE, MODEL, TODAY, Project
@@ -103,6 +109,74 @@ def test_a_waiver_has_a_last_day_for_a_spec_and_none_for_what_was_built(
     project.write("policies/default.yaml", policy.read_text() + WAIVER)
     assert of_spec(project, today="2027-01-01").blocking != ()
     assert of_bundle(project, tmp_path / "bundle.tar").blocking == ()
+
+
+def with_report(project: Project, path: Path, change: Callable[[Any], object]) -> Audited:
+    """The audit of the bundle with another report in it, as another tool might have written it."""
+    write = assembly.assemble
+
+    def changed(draft: assembly.Draft, digests: Any) -> assembly.Assembly:
+        report = json.loads(draft.report)
+        change(report)
+        return write(replace(draft, report=strictjson.canonical(report)), digests)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(writer, "assemble", changed)
+        return of_bundle(project, path)
+
+
+LIES: dict[str, tuple[Callable[[Any], object], set[str]]] = {
+    "nothing": (
+        lambda report: (report.pop("scanned"), report.update(findings={})),
+        {"checkov/dev", "checkov/site", "models/mini", f"images/{IMAGE}"},
+    ),
+    "no object": (
+        lambda report: report["scanned"]["checkov/dev"].update(objects=0), {"checkov/dev"},
+    ),
+    "an object less": (
+        lambda report: report["scanned"]["checkov/dev"].update(objects=2), {"checkov/dev"},
+    ),
+    "no file of a model": (
+        lambda report: report["scanned"].update({"models/mini": {"pickle": 0}}), {"models/mini"},
+    ),
+    "no word of what checkov found": (
+        lambda report: report["findings"].pop("checkov/site"), {"checkov/site"},
+    ),
+    "no image": (
+        lambda report: report["scanned"].pop(f"images/{IMAGE}"), {f"images/{IMAGE}"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "where"), LIES.values(), ids=list(LIES))
+def test_a_report_that_does_not_say_that_all_was_looked_at_shuts_the_gate(
+    project: Project, tmp_path: Path, change: Callable[[Any], object], where: set[str]
+) -> None:
+    audited = with_report(project, tmp_path / "bundle.tar", change)
+    assert {found.subject for found in audited.blocking} == where
+    assert {found.rule for found in audited.blocking} == {"report"}
+
+
+def test_parameters_of_a_bundle_are_judged_anew(project: Project, tmp_path: Path) -> None:
+    def silent(report: Any) -> None:
+        report["findings"]["parameters"] = [
+            {"rule": "parameters", "severity": "error", "subject": "x", "message": "told"}
+        ]
+
+    audited = with_report(project, tmp_path / "bundle.tar", silent)
+    assert audited.findings["parameters"] == ()
+
+
+def test_a_bill_of_materials_that_is_none_is_refused(project: Project, tmp_path: Path) -> None:
+    write = assembly.assemble
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(
+            writer,
+            "assemble",
+            lambda draft, digests: write(replace(draft, bom=b'{"bomFormat": "SPDX"}'), digests),
+        )
+        with pytest.raises(IntegrityError, match=r"bom\.cdx\.json: expected CycloneDX"):
+            of_bundle(project, tmp_path / "bundle.tar")
 
 
 def test_one_target_alone(project: Project, tmp_path: Path) -> None:

@@ -196,7 +196,7 @@ def test_a_waived_finding_passes_and_travels(project: Project, tmp_path: Path, u
 def test_a_waiver_that_ended_lets_nothing_pass_and_is_named(project: Project) -> None:
     outside(project)
     project.write(POLICY, (project.folder / POLICY).read_text() + WAIVER.format(until="2026-06-29"))
-    assert "(its waiver ended on 2026-06-29)" in shut(project).message
+    assert "(the waiver of Jo ended on 2026-06-29)" in shut(project).message
 
 
 def test_a_waiver_of_another_object_lets_nothing_pass(project: Project) -> None:

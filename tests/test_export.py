@@ -187,8 +187,9 @@ def test_a_dry_run_writes_nothing(bundle: AuthenticatedBundle, tmp_path: Path) -
 
 
 def test_an_unknown_target_is_refused(bundle: AuthenticatedBundle) -> None:
-    with pytest.raises(UsageError, match="target 'prod': this bundle has dev"):
-        render(bundle, "prod", {}, None)
+    with pytest.raises(UsageError, match="target: expected one of dev, found 'def'") as caught:
+        render(bundle, "def", {}, None)
+    assert caught.value.hint == "did you mean dev? valid here: dev"
 
 
 def test_an_image_that_is_not_in_the_bundle_is_refused(tmp_path: Path) -> None:

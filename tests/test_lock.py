@@ -211,11 +211,11 @@ REFUSED: dict[str, tuple[Edit, type[BundlerError], str]] = {
     ),
     "a folder of weights that is not there": (
         lambda project: shutil.rmtree(project.folder / "weights"),
-        SourceError, "weights: no such file or directory",
+        SourceError, "weights: expected a folder, found none",
     ),
     "another licence than the card's": (
         edit("bundle.yaml", "license: MIT", "license: Apache-2.0"),
-        PolicyError, "model 'mini': license is 'Apache-2.0', its card states 'mit'",
+        PolicyError, r"\]\.license \(mini\): is 'Apache-2.0', the card states 'mit'",
     ),
     "a link among the weights": (
         link(WEIGHTS), SourceError, "model.safetensors: expected a file or a folder, found a symb",
@@ -339,7 +339,6 @@ def test_a_lock_that_is_none_is_replaced(project: Project, data: bytes) -> None:
             r"spec.images\[0\].source \(registry.corp:5000/team/server:1.0\): ",
         ),
         ("base: base", "base: none", r"bundle.yaml:12:21: spec.manifests.base: "),
-        ("default.yaml", "none.yaml", r"bundle.yaml:20:11: spec.policy: "),
     ],
 )
 def test_an_input_that_is_not_there_is_named_by_its_place(
@@ -348,6 +347,14 @@ def test_an_input_that_is_not_there_is_named_by_its_place(
     project.edit("bundle.yaml", old, new)
     with pytest.raises(SourceError, match=place):
         lock(project)
+
+
+def test_a_policy_that_is_not_there_is_an_error_of_the_spec(project: Project) -> None:
+    project.edit("bundle.yaml", "default.yaml", "defualt.yaml")
+    problem = r"bundle.yaml:20:11: spec.policy: policies/defualt.yaml: expected a file, found none"
+    with pytest.raises(DocumentError, match=problem) as caught:
+        lock(project)
+    assert caught.value.hint == "did you mean default.yaml?"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from tests.parts.hub import Hub
 from tests.parts.registry import Registry
 from tests.project import TODAY, Project, listing, safetensors
 
-NO_ROOM = r"x\.tar: needs [0-9,]+ bytes, its disk has [0-9,]+ free"
+NO_ROOM = r"x\.tar: needs [0-9.,]+ MiB, its disk has [0-9.,]+ MiB free"
 
 pytestmark = pytest.mark.needs("docker-registry")
 
@@ -68,7 +68,7 @@ def test_a_store_without_room_is_said_before_the_download(
     origins: Origins, small_disk: Path, tmp_path: Path
 ) -> None:
     store = Store(small_disk / "store")
-    with pytest.raises(SourceError, match=r"expected room for [0-9]+ bytes to be downloaded"):
+    with pytest.raises(SourceError, match=r"store: needs [0-9.,]+ MiB, its disk has "):
         build(origins.project.spec, tmp_path / "x.tar", None, TODAY, store, SILENT)
     assert origins.hub.asked("/blobs/") == []
     assert listing(small_disk / "store" / "partial") == []

@@ -6,16 +6,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from bundler.archive.entries import Entry
 from bundler.archive.reader import Contents, check_blob, read_blob
 from bundler.archive.source import BundleFile
 from bundler.archive.together import together
-from bundler.core.config import BundleConfig
 from bundler.core.digest import Descriptor, Digest
 from bundler.core.errors import IntegrityError
 from bundler.core.progress import SILENT, Progress
 from bundler.core.release import Release
+
+if TYPE_CHECKING:
+    from bundler.core.config import BundleConfig
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,9 @@ class AuthenticatedBundle:
     @cached_property
     def config(self) -> BundleConfig:
         """Targets, parameters and image map; IntegrityError when they are none."""
+        # It stands on the documents' room and PyYAML, of which `verify` needs nothing.
+        from bundler.core.config import BundleConfig
+
         return BundleConfig.parse(self._contents.inventory.config)
 
     @property

@@ -26,6 +26,7 @@ from bundler.archive.walk import Walk, walk
 from bundler.core.digest import Descriptor, Digest
 from bundler.core.errors import IntegrityError, UsageError
 from bundler.core.progress import SILENT, Progress
+from bundler.core.room import shortage
 
 _ZEROS = bytes(fmt.CHUNK)
 
@@ -144,7 +145,7 @@ def require_room(path: Path, size: int) -> None:
         raise UsageError(f"{path}: can't be written: {error.strerror}") from error
     if free < size:
         raise UsageError(
-            f"{path}: needs {size:,} bytes, its disk has {free:,} free",
+            shortage(str(path), size, free),
             "free some room, or write to another disk with -o",
         )
 

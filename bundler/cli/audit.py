@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import click
 
 from bundler import audit
 from bundler.cli import options, output, progress
+from bundler.cli.lines import count
 from bundler.cli.opened import opened
 from bundler.core.errors import PolicyError, UsageError
 from bundler.core.reports.junit import junit
@@ -26,12 +28,7 @@ _BUNDLE = b"airbundle.sig.json\0"
 
 
 @click.command(short_help="Show what will run, and what the gate finds.")
-@click.argument(
-    "path",
-    metavar="SPEC|FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    default=Path("bundle.yaml"),
-)
+@options.spec_or_file_argument
 @options.optional_trust
 @click.option("--target", metavar="TARGET", help="This overlay alone.")
 @click.option(
@@ -83,11 +80,12 @@ def _sarif(audited: audit.Audited, path: Path) -> str:
 
 
 def _text(audited: audit.Audited, _path: Path) -> str:
-    return "\n".join(_lines(audited))
+    return output.lines(_lines(audited))
 
 
 def _lines(audited: audit.Audited) -> Iterator[str]:
-    yield f"{audited.name} {audited.version}: {audited.status}"
+    status = "a spec, not built yet" if audited.status == "SPEC" else audited.status
+    yield f"{audited.name} {audited.version}: {status}"
     yield "models"
     for model in audited.models:
         yield f"  {model.name}  {model.license}  {len(model.files)} files  {model.source}"
@@ -99,13 +97,22 @@ def _lines(audited: audit.Audited) -> Iterator[str]:
         yield from _view(view)
     yield "scanned"
     for name, counts in audited.scanned.items():
-        yield f"  {name}: {', '.join(f'{scanner} {count}' for scanner, count in counts.items())}"
-    yield from _findings("waived", audited, lambda found: found.waiver is not None)
-    yield from _findings(
-        "warnings", audited, lambda found: found.waiver is None and not found.blocks
-    )
-    yield from (f"  {output.finding(found)}" for found in audited.notes)
-    yield from _findings("findings", audited, lambda found: found.blocks)
+        yield f"  {name}: {_looked_at(name, counts)}"
+    if audited.skipped:
+        yield "skipped"
+    yield from (f"  {skip.check}: {skip.reason}" for skip in audited.skipped)
+    waived = list(_findings(audited, lambda found: found.waiver is not None))
+    if waived:
+        yield "waived"
+    yield from waived
+    warnings = list(_findings(audited, lambda found: found.waiver is None and not found.blocks))
+    warnings += [f"  {output.finding(found)}" for found in audited.notes]
+    if warnings:
+        yield "warnings"
+    yield from warnings
+    if audited.blocking:
+        yield "findings"
+    yield from _findings(audited, lambda found: found.blocks)
     count = len(audited.blocking)
     yield f"the gate is shut: {count} to mend or to waive" if count else "the gate is open"
 
@@ -122,18 +129,28 @@ def _view(view: StaticView) -> Iterator[str]:
         yield from (f"    {line}" for line in lines)
 
 
-def _findings(
-    title: str, audited: audit.Audited, chosen: Callable[[Finding], bool]
-) -> Iterator[str]:
+def _looked_at(name: str, counts: Mapping[str, int]) -> str:
+    """``6 objects``; of a model, how many files each scanner read."""
+    if name.startswith("models/"):
+        read = (f"{scanner} read {count(counts[scanner], 'file')}" for scanner in sorted(counts))
+    else:
+        read = (count(counts[each], each.removesuffix("s")) for each in sorted(counts))
+    return ", ".join(read)
+
+
+def _findings(audited: audit.Audited, chosen: Callable[[Finding], bool]) -> Iterator[str]:
+    """Each finding once with its places; what to do, below the last of those it is the same for."""
     places: dict[Finding, list[str]] = {}
     for where, group in audited.findings.items():
         for found in filter(chosen, group):
             places.setdefault(found, []).append(where)
-    if places:
-        yield title
-    for found, here in places.items():
-        where = "" if here == [found.subject] else f"{', '.join(here)}: "
-        yield f"  {where}{output.finding(found)}"
+    for hint, alike in groupby(places, key=lambda found: found.hint):
+        for found in alike:
+            here = places[found]
+            where = "" if here == [found.subject] else f"{', '.join(here)}: "
+            yield f"  {where}{output.finding(found)}"
+        if hint:
+            yield f"    hint: {hint}"
 
 
 _FORMS: Mapping[str, Callable[[audit.Audited, Path], str]] = {

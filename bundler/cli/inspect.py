@@ -28,7 +28,7 @@ def command(file: Path, trust: Trust | None, as_json: bool) -> None:
     """
     with opened(file, trust) as bundle:
         inspected = inspect.inspect(bundle)
-    output.emit(inspected, lambda: "\n".join(_lines(inspected)), as_json)
+    output.emit(inspected, lambda: output.lines(_lines(inspected)), as_json)
 
 
 def _lines(inspected: inspect.Inspected) -> Iterator[str]:

@@ -82,7 +82,7 @@ def _text(result: Installed | Exported) -> Iterator[str]:
         yield line("warning", f"{finding.rule}: {finding.subject}: {finding.message}")
     if isinstance(result, Installed):
         yield from release_lines(result.release)
-        yield from plan_lines(result.plan)
+        yield from plan_lines(result.plan, done=not result.dry_run)
         done = "installed"
     else:
         yield from (f"+ {result.folder / name}" for name in result.files)

@@ -27,7 +27,7 @@ def command(spec: Path, check: bool, as_json: bool) -> None:
 
 def _text(locked: lock.Locked) -> str:
     lines = [
-        f"locked    {locked.name} {locked.version}",
+        f"{'fits' if locked.checked else 'locked':<10}{locked.name} {locked.version}",
         f"in        {locked.path}",
         f"models    {locked.models}",
         f"images    {locked.images}",

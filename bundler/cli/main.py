@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from importlib import import_module
+from types import FrameType
 from typing import NoReturn, TextIO
 
 import click
@@ -49,7 +51,13 @@ _INSTEAD = {
 }
 
 _INTERRUPTED = 130
+_TERMINATED = 143  # 128 + SIGTERM, as a shell shows it
+_RESUMING = ("lock", "build")
 _READER_GONE = 141  # 128 + SIGPIPE, what a shell shows for a program whose reader has left
+
+
+class _TerminatedError(KeyboardInterrupt):
+    """SIGTERM, which a CI system sends to a job that is cancelled: all is put away, as for ^C."""
 
 
 class _LazyGroup(click.Group):
@@ -100,7 +108,13 @@ def main() -> NoReturn:
         from click.shell_completion import shell_complete
 
         sys.exit(shell_complete(cli, {}, PROGRAM, COMPLETION_VARIABLE, asked))
+    signal.signal(signal.SIGTERM, _terminate)
     sys.exit(run(sys.argv[1:]))
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    signal.signal(number, signal.SIG_IGN)  # a second one does not stop the putting away
+    raise _TerminatedError
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -133,9 +147,12 @@ def _run(arguments: Sequence[str]) -> int:
         return output.report(_usage_error(error), as_json)
     except BundlerError as error:
         return output.report(error, as_json)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("error: interrupted", err=True)
-        return _INTERRUPTED
+    except (KeyboardInterrupt, click.Abort) as error:
+        terminated = isinstance(error, _TerminatedError)
+        output.note("error: terminated" if terminated else "error: interrupted")
+        if arguments[0] in _RESUMING:
+            output.note("hint: run it again: downloads go on where they stopped")
+        return _TERMINATED if terminated else _INTERRUPTED
 
 
 def _invoke(arguments: Sequence[str]) -> int:

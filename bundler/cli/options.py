@@ -10,6 +10,7 @@ decorator               parameter of the command
 `target_option`         ``target: str``: the name of an overlay, required
 `file_argument`         ``file: Path``: FILE, a bundle that is there
 `spec_argument`         ``spec: Path``: SPEC, bundle.yaml of this folder unless told
+`spec_or_file_argument`  ``path: Path``: the same, or a bundle
 `output.json_option`    ``as_json: bool``
 ======================  =====================================================================
 
@@ -30,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bundler.cli import output
 from bundler.core.errors import DocumentError, TrustError, UsageError
 
 # `bundler.sign` is imported where it is used: cryptography is no part of a help page.
@@ -147,7 +149,30 @@ def optional_trust(function: Command) -> Command:
 
 file_argument = click.argument("file", type=_FILE)
 
-spec_argument = click.argument("spec", type=_FILE, default=Path("bundle.yaml"))
+
+def _spec(context: click.Context, parameter: click.Parameter, given: Path) -> Path:
+    if not given.exists() and not context.resilient_parsing:
+        raise UsageError(
+            f"{given}: expected a spec, found none",
+            "cd into the project, name the file, or `airbundle init DIR`",
+        )
+    return given
+
+
+def _spec_argument(name: str, metavar: str) -> Callable[[Command], Command]:
+    return click.argument(
+        name,
+        metavar=metavar,
+        type=click.Path(dir_okay=False, path_type=Path),
+        default=Path("bundle.yaml"),
+        callback=_spec,
+    )
+
+
+spec_argument = _spec_argument("spec", "[SPEC]")
+
+# For a command that takes a bundle as well; the parameter is `path`.
+spec_or_file_argument = _spec_argument("path", "[SPEC|FILE]")
 
 
 def store() -> Store:
@@ -196,7 +221,12 @@ def passphrase(key: str, *, new: bool) -> bytes:
                 f"{key}: needs a passphrase, and there is no terminal to ask on",
                 f"set {PASSPHRASE_VARIABLE}",
             )
-        given = click.prompt(
-            f"Passphrase for {key}", hide_input=True, confirmation_prompt=new, err=True
-        )
-    return str(given).encode("utf-8", "surrogateescape")
+        given = _asked(f"Passphrase for {key}")
+        while new and given != _asked("The same again"):
+            output.note("error: expected the same passphrase twice, found another one")
+            given = _asked(f"Passphrase for {key}")
+    return given.encode("utf-8", "surrogateescape")
+
+
+def _asked(question: str) -> str:
+    return str(click.prompt(question, hide_input=True, err=True))

@@ -27,7 +27,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -43,9 +43,11 @@ json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document, and nothing else, on stdout."
 )
 
-# Control characters but newline and tab, and those that turn the direction of writing: a name
-# inside a file that nobody trusts yet must not be able to rewrite the screen.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# Control characters but newline and tab, those that turn the direction of writing, and those that
+# nobody sees: a name inside a file that nobody trusts yet must not be able to rewrite the screen.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
+)
 
 
 def emit(value: object, text: str | Callable[[], str], as_json: bool) -> None:
@@ -96,6 +98,11 @@ def wants_json(arguments: Sequence[str]) -> bool:
     """Whether `arguments` ask for JSON; true as well when they are otherwise wrong."""
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     return "--json" in options
+
+
+def lines(each: Iterable[str]) -> str:
+    """One line of text for each: a name that holds an end of line does not begin another."""
+    return "\n".join(line.replace("\n", "\\n") for line in each)
 
 
 def printable(text: str) -> str:

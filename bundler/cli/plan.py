@@ -20,11 +20,18 @@ _MARKS = {
     "unchanged": "=",
 }
 _REMARKS = {
-    "unchecked": "  (can't be checked yet: its namespace or kind comes with the install itself)",
     "adopted": "  (adopted: it is there already, and no release made it)",
     "kept": "  (no longer part of it, left in place: what others keep there would go too)",
 }
 _COUNTED = {"unchecked": "not checked yet"}
+_PLANNED = {
+    "created": "to create",
+    "adopted": "to adopt",
+    "changed": "to change",
+    "removed": "to remove",
+    "kept": "to keep",
+}
+_UNCHECKED = "? can't be checked before the install brings its namespace or kind"
 _LONGEST = 60
 # How much of a long text is shown before the place where it differs.
 _LEAD = 15
@@ -47,13 +54,19 @@ def release_lines(change: ReleaseChange) -> Iterator[str]:
         yield line("parameter", f"{each.name}: {before} -> {after}{default}")
 
 
-def plan_lines(plan: Plan) -> Iterator[str]:
-    """Every object, with what becomes different of it, and then how many there are of each."""
+def plan_lines(plan: Plan, *, done: bool) -> Iterator[str]:
+    """Every object, with what becomes different of it, and then how many there are of each.
+
+    Before the install is `done`, these are to be created, and so on.
+    """
     for name, mark in _MARKS.items():
         for each in getattr(plan, name):
             yield f"{mark} {each}{_REMARKS.get(name, '')}"
             yield from map(_difference, plan.differences.get(each, ()))
-    counts = {_COUNTED.get(name, name): len(getattr(plan, name)) for name in _MARKS}
+    if plan.unchecked:
+        yield line("", _UNCHECKED)
+    words = _COUNTED | ({} if done else _PLANNED)
+    counts = {words.get(name, name): len(getattr(plan, name)) for name in _MARKS}
     said = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
     yield line("plan", said or "no objects")
 

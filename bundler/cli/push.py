@@ -35,4 +35,4 @@ def _text(pushed: Pushed) -> Iterator[str]:
     yield line("to", pushed.destination)
     yield sent_line("sent", pushed.sent)
     yield from (line(each.kind, each.reference) for each in pushed.references)
-    yield line("bundle", f"bundles/{pushed.name}:{pushed.version}@{pushed.artifact}")
+    yield line("bundle", f"{pushed.bundle}@{pushed.artifact}")

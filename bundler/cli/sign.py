@@ -9,6 +9,7 @@ import click
 from bundler import signing
 from bundler.cli import options, output, progress
 
+_ALREADY = " (signed already, nothing was written)"
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -34,6 +35,6 @@ def _text(signed: signing.Signed) -> str:
     return (
         f"signed       {release.name} {release.version}, index {release.index}\n"
         f"by           {signed.fingerprint}\n"
-        f"in           {signed.place}\n"
+        f"in           {signed.place}{'' if signed.written else _ALREADY}\n"
         f"signatures   {signed.signatures}"
     )

@@ -207,7 +207,8 @@ def open_cluster(
     except _UNREADABLE as error:
         raise ClusterError(
             f"{_origin(kubeconfig)}: can't be used: {_reason(error)}",
-            "name one with --kubeconfig and --context",
+            "name one with --kubeconfig and --context, or in KUBECONFIG; "
+            "`airbundle install --export DIR` writes files instead, and needs no cluster",
         ) from error
     client.timeout = TIMEOUT
     what = f"API server {place}"

@@ -109,12 +109,20 @@ class Pullable:
 
 def pullables(bundle: AuthenticatedBundle, registry: str | None) -> tuple[Pullable, ...]:
     """Every image and model of `bundle` as it is named in `registry` (``HOST[/PREFIX]``)."""
-    place = "" if registry is None else f"{registry}/"
     return tuple(
-        Pullable(entry.kind, entry.name, f"{place}{entry.repository}@{entry.descriptor.digest}")
+        Pullable(
+            entry.kind,
+            entry.name,
+            f"{placed(entry.repository, registry)}@{entry.descriptor.digest}",
+        )
         for entry in bundle.entries
         if entry.kind in ("image", "model")
     )
+
+
+def placed(repository: str, registry: str | None) -> str:
+    """`repository` as it is named from outside of `registry`; a layout (None) adds nothing."""
+    return repository if registry is None else f"{registry}/{repository}"
 
 
 def top_tag(digest: Digest) -> str:
@@ -164,9 +172,11 @@ def plan_push(bundle: AuthenticatedBundle, destination: Destination) -> PushPlan
     known = (None, artifact.manifest.digest, destination.tagged(artifact.repository, artifact.mark))
     if published not in known:
         raise SourceError(
-            f"{artifact.repository}:{artifact.tag}: this version is already published with other "
-            f"content: expected {artifact.manifest.digest}, found {published}",
-            "what is published stays: give the bundle a new version",
+            f"{placed(artifact.repository, destination.registry)}:{artifact.tag}: this version is "
+            "already published with other content: "
+            f"expected {artifact.manifest.digest}, found {published}",
+            "what is published stays: build yours again under a new version; or the file holds "
+            "another bundle of this name and version: ask who sent it for one with a new version",
         )
     transfers: list[Transfer] = []
     entries: list[Entry] = []

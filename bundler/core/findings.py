@@ -18,8 +18,8 @@ class Finding:
 
     `rule` is the rule's or scanner's id ("external-host", "pod-security" …), `subject` what it
     is about (``str(ObjectId)`` for an object of a manifest, a path for a file), `message` the
-    place within it, what was found and what was expected; `waiver` is set when a policy lets it
-    pass.
+    place within it, what was found and what was expected; both are one line each, with what would
+    end it spelled out. `waiver` is set when a policy lets it pass.
     """
 
     rule: str
@@ -28,6 +28,12 @@ class Finding:
     message: str
     hint: str | None = None
     waiver: Waiver | None = None
+
+    def __post_init__(self) -> None:
+        # Names out of manifests and images stand in both: one must not look like two findings.
+        for name in ("subject", "message"):
+            text = getattr(self, name).replace("\r", "\\r").replace("\n", "\\n")
+            object.__setattr__(self, name, text)
 
     @property
     def blocks(self) -> bool:

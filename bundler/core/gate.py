@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from bundler.core import rules
@@ -58,11 +58,16 @@ def still_valid(policy: Policy, today: str) -> Policy:
     return replace(policy, waivers=tuple(w for w in policy.waivers if w.until >= today))
 
 
-def require_open(findings: Sequence[tuple[str, Finding]], policy: Policy, valid: Policy) -> None:
-    """PolicyError, naming each finding once with all places where it was made, if one blocks.
+def mark_expired(findings: Iterable[Finding], policy: Policy, valid: Policy) -> tuple[Finding, ...]:
+    """`findings`, of which those say so that only a waiver fits which is in `policy` alone."""
+    return tuple(
+        replace(found, message=f"{found.message}{_expired(found, policy, valid)}")
+        for found in findings
+    )
 
-    A finding that only an expired waiver of `policy` fits says so.
-    """
+
+def require_open(findings: Sequence[tuple[str, Finding]]) -> None:
+    """PolicyError, naming each finding once with all places where it was made, if one blocks."""
     blocking: dict[Finding, list[str]] = {}
     for where, found in findings:
         if found.blocks:
@@ -70,7 +75,7 @@ def require_open(findings: Sequence[tuple[str, Finding]], policy: Policy, valid:
     if not blocking:
         return
     lines = [
-        f"  {_place(found, places)}{found.subject}: {found.message}{_expired(found, policy, valid)}"
+        f"  {_place(found, places)}{found.subject}: {found.message}"
         for found, places in list(blocking.items())[:_SHOWN]
     ]
     if len(blocking) > _SHOWN:
@@ -121,6 +126,7 @@ def _place(found: Finding, places: Sequence[str]) -> str:
 
 
 def _expired(found: Finding, policy: Policy, valid: Policy) -> str:
-    was = apply_waivers([found], policy)[0].waiver
-    expired = was is not None and was not in valid.waivers
-    return f" (its waiver ended on {was.until})" if expired and was else ""
+    was = apply_waivers([found], policy)[0].waiver if found.blocks else None
+    if was is None or was in valid.waivers:
+        return ""
+    return f" (the waiver of {was.owner} ended on {was.until})"

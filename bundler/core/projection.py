@@ -55,6 +55,9 @@ def project(obj: JsonObject) -> Iterator[Shown]:
     if "annotations" in metadata:
         metadata["annotations"] = _heard(metadata["annotations"])
     shown = {**obj, "kind": _PASSED_OVER.get(kind, kind), "metadata": metadata}
+    template = walk.lookup(obj, "spec", "template")
+    if _FOUND.get(kind) == _TEMPLATE and isinstance(template, dict):
+        shown["spec"] = {**obj["spec"], "template": _of_no_kind(template)}
     yield Shown((), _legible(shown))
     for pod in walk.pods(obj):
         # Without labels, a pod is taken to be under whatever NetworkPolicy there is.
@@ -87,6 +90,11 @@ def _ends(obj: JsonObject, pod: Pod) -> bool:
     return pod.spec.get("restartPolicy") in ("Never", "OnFailure") or any(
         "job" in str(step).lower() for step in (obj["kind"], *pod.path)
     )
+
+
+def _of_no_kind(template: JsonObject) -> JsonObject:
+    """Kubernetes has no use for a kind in there; checkov takes the pod for one of that kind."""
+    return {key: value for key, value in template.items() if key not in ("apiVersion", "kind")}
 
 
 def _heard(annotations: Any) -> dict[str, Any]:

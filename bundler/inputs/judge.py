@@ -79,14 +79,16 @@ def judge(inputs: Inputs, today: str, store: Store) -> Judged:
     for name, each in packages.items():
         found[f"images/{name}"] = _of_image(name, each)
         scanned[f"images/{name}"] = {"packages": sum(len(one.packages) for one in each.values())}
-    findings = {where: apply_waivers(each, policy) for where, each in found.items()}
+    findings = {
+        where: gate.mark_expired(apply_waivers(each, policy), inputs.policy, policy)
+        for where, each in found.items()
+    }
     return Judged(findings, scans, packages, scanned, checks)
 
 
-def require_open(inputs: Inputs, judged: Judged, today: str) -> None:
+def require_open(judged: Judged) -> None:
     """PolicyError, naming each finding that blocks, if one does."""
-    flat = [(where, found) for where, each in judged.findings.items() for found in each]
-    gate.require_open(flat, inputs.policy, gate.still_valid(inputs.policy, today))
+    gate.require_open([(where, found) for where, each in judged.findings.items() for found in each])
 
 
 def require_same_scan(inputs: Inputs, judged: Judged, packed: OpenFile) -> None:

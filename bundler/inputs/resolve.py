@@ -107,7 +107,8 @@ def _models(
     locked = {model.name: model for model in known.models} if known else {}
     found = []
     for number, model in enumerate(spec.bundle.models):
-        with spec.places.at(("spec", "models", number, "source"), model.name):
+        place: YamlPath = ("spec", "models", number)
+        with spec.places.at((*place, "source"), model.name, stated=(*place, "license")):
             digests = _digests(known if packs else None, model.name, "")
             before = locked.get(model.name)
             found.append(model_source.resolve(model, reach, progress, digests, before))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,13 +12,15 @@ from bundler.core.documents.bundle import Bundle, parse_bundle
 from bundler.core.documents.places import Places
 from bundler.core.documents.policy import Policy, parse_policy
 from bundler.core.errors import DocumentError
+from bundler.core.yamltext import spell
 from bundler.sources import model as model_source
 from bundler.sources.images import check_source
-from bundler.sources.steady import read_steady
+from bundler.sources.steady import like, read_steady
 from bundler.sources.tree import below, walk
 
 SPEC = "bundle.yaml"
 _MAX_DOCUMENT = 1024**2
+_POLICY = ("spec", "policy")
 # What Python leaves beside checks that somebody ran; never the same twice.
 _COMPILED = "__pycache__"
 
@@ -70,13 +73,16 @@ def read_policy(spec: Spec) -> ReadPolicy:
     if name is None:
         return ReadPolicy(Policy(), {}, {})
     path = below(spec.root, name)
-    with spec.places.at(("spec", "policy")):
+    if not os.path.lexists(path):
+        where, problem = spec.places.mark(_POLICY), f"{name}: expected a file, found none"
+        raise DocumentError(where, spell(_POLICY), problem, like(path))
+    with spec.places.at(_POLICY):
         data = read_steady(path, _MAX_DOCUMENT)
     policy = parse_policy(_decode(data, path), str(path))
     if policy.checks is None:
         return ReadPolicy(policy, {}, {name: data})
     folder = posixpath.join(posixpath.dirname(name), policy.checks)
-    with spec.places.at(("spec", "policy")):
+    with spec.places.at(_POLICY):
         checks = {
             file: read_steady(below(spec.root, f"{folder}/{file}"), _MAX_DOCUMENT)
             for file, _ in walk(below(spec.root, folder))

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 
 from bundler.core.bom.packages import Package
+from bundler.scan import rootfs
 from bundler.scan.layerbytes import UnreadableError
 
+# What one file may say. Debian has 60,000 packages; one of PyPI, a hundred classifiers.
+MAX_PACKAGES = 200_000
+MAX_FIELDS = 10_000
+MAX_RELEASE = 64 * 1024
 # What is gone but for its configuration, or was never there (dpkg-query(1), "package status").
 _GONE = frozenset({"not-installed", "config-files"})
 _SOURCE = re.compile(r"(\S+)(?: \((\S+)\))?")
@@ -15,6 +21,10 @@ _OS_RELEASE = re.compile(r"""^(ID|VERSION_ID)=["']?([A-Za-z0-9._+~-]+)["']?\s*$"
 _CLASSIFIER = "License :: "
 _MAX_VALUE = 300
 _MAX_LICENSE = 1000
+# Bytes: what is read of a line, which is more than any field that counts may have.
+_MAX_LINE = 4096
+_DPKG = frozenset({"package", "version", "status", "architecture", "source"})
+_PYTHON = frozenset({"name", "version", "license-expression", "license", "classifier"})
 
 Fields = dict[str, list[str]]
 
@@ -24,9 +34,18 @@ def dpkg_packages(data: bytes) -> tuple[Package, ...]:
 
     The format is that of deb-control(5) and dpkg's `lib/dpkg/parse.c`.
     """
-    text = data.decode("utf-8", "replace")
-    found = (_dpkg_package(fields) for fields in _paragraphs(text))
-    return tuple(package for package in found if package)
+    found: list[Package] = []
+    weight = 0
+    for number, fields in enumerate(_paragraphs(data, _DPKG)):
+        if number == MAX_PACKAGES:
+            raise UnreadableError(f"has more than {MAX_PACKAGES} packages")
+        package = _dpkg_package(fields)
+        if package:
+            found.append(package)
+            weight += rootfs.weight_of(package)
+        if weight > rootfs.MAX_KEPT:
+            raise UnreadableError("has more packages than are kept")
+    return tuple(found)
 
 
 def _dpkg_package(fields: Fields) -> Package | None:
@@ -52,8 +71,7 @@ def python_package(data: bytes) -> Package:
 
     https://packaging.python.org/en/latest/specifications/core-metadata/.
     """
-    text = data.decode("utf-8", "replace").lstrip("\ufeff")
-    fields = next(_paragraphs(text, strict=False), {})
+    fields = next(_paragraphs(data.removeprefix(codecs.BOM_UTF8), _PYTHON, strict=False), {})
     name, version = _one(fields, "name"), _one(fields, "version")
     if not name or not version:
         raise UnreadableError("has no Name or no Version")
@@ -76,32 +94,49 @@ def _license(fields: Fields) -> str:
 
 def distro(data: bytes) -> tuple[str, str]:
     """ID and VERSION_ID of os-release(5); "" for what it does not say."""
+    if len(data) > MAX_RELEASE:
+        raise UnreadableError(f"has {len(data)} bytes, more than {MAX_RELEASE}")
     found = dict(_OS_RELEASE.findall(data.decode("utf-8", "replace")))
     return found.get("ID", ""), found.get("VERSION_ID", "")
 
 
-def _paragraphs(text: str, strict: bool = True) -> Iterator[Fields]:
+def _lines(data: bytes) -> Iterator[str]:
+    start = 0
+    while start < len(data):
+        end = data.find(b"\n", start)
+        end = len(data) if end < 0 else end
+        line = data[start : min(end, start + _MAX_LINE)]
+        yield line.decode("utf-8", "replace").rstrip("\r")
+        start = end + 1
+
+
+def _paragraphs(data: bytes, wanted: frozenset[str], strict: bool = True) -> Iterator[Fields]:
     """Fields by name in lower case, paragraph by paragraph; lines that go on begin with a space.
 
+    Those that are not `wanted` are looked at, and not kept; no line is read before its turn.
     Old tools wrote licences into PKG-INFO as they were: if not `strict`, what is no field is left.
     """
     fields: Fields = {}
     values: list[str] = []
-    for line in text.split("\n"):
-        line = line.rstrip("\r")
+    number = 0
+    for line in _lines(data):
         if line[:1] in (" ", "\t"):
-            if line.strip() and values:
+            if line.strip() and values and len(values[-1]) < _MAX_LICENSE:
                 values[-1] += "\n" + line.strip()
         elif line:
             name, colon, value = line.partition(":")
             if not colon and strict:
                 raise UnreadableError(f"has a line that is no field: {line[:60]!r}")
-            values = fields.setdefault(name.lower(), [])
+            number += 1
+            if number > MAX_FIELDS:
+                raise UnreadableError(f"has a paragraph of more than {MAX_FIELDS} fields")
+            name = name.lower()
+            values = fields.setdefault(name, []) if name in wanted else []
             values.append(value.strip())
-        elif fields:
+        elif number:
             yield fields
-            fields, values = {}, []
-    if fields:
+            fields, values, number = {}, [], 0
+    if number:
         yield fields
 
 

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO, cast
 
 CHUNK = 256 * 1024
-# A layer may become this much, and so many times its packed size: zeros shrink a thousandfold.
+# An image may become this much, and so many times its packed size: zeros shrink a thousandfold.
 FREE_BYTES = 1024**3
 MOST_TIMES = 100
+# What beginning a gzip member costs, as bytes unpacked; some tools write one for each file.
+_GZIP_MEMBER = 8 * 1024
 # What zstd's decoder may be made to keep; `zstd --ultra` writes frames of up to 128 MiB.
 _MAX_WINDOW = 128 * 1024**2
 _GZIP = re.compile(rb"\x1f\x8b")
@@ -21,15 +23,34 @@ class UnreadableError(Exception):
     """A layer, or a file in it, that can't be read; a sentence. It never leaves this room."""
 
 
+class Allowance:
+    """How many bytes the layers of one image may still unpack to."""
+
+    def __init__(self) -> None:
+        self._left = FREE_BYTES
+
+    def add(self, size: int) -> None:
+        """For `size` packed bytes more."""
+        self._left = max(self._left, 0) + MOST_TIMES * size
+
+    def take(self, size: int) -> None:
+        """UnreadableError when there are not as many left."""
+        self._left -= size
+        if self._left < 0:
+            raise UnreadableError("unpacks to far more than it should")
+
+
 class LayerBytes:
     """The tar of a layer, of which `size` bytes come packed (or not) out of `stream`.
 
-    What it is packed with is told by its first bytes, as engines tell it. Raises UnreadableError.
+    What it is packed with is told by its first bytes, as engines tell it. What it unpacks to
+    comes out of `allowance`. Raises UnreadableError.
     """
 
-    def __init__(self, stream: BinaryIO, size: int) -> None:
+    def __init__(self, stream: BinaryIO, size: int, allowance: Allowance) -> None:
         self._stream = stream
-        self._left = FREE_BYTES + MOST_TIMES * size
+        self._allowance = allowance
+        allowance.add(size)
         self._chunks = self._unpacked()
         self._rest = memoryview(b"")
 
@@ -67,16 +88,14 @@ class LayerBytes:
             chunk = next(self._chunks, None)
             if chunk is None:
                 return False
-            self._left -= len(chunk)
-            if self._left < 0:
-                raise UnreadableError("unpacks to far more than it should")
+            self._allowance.take(len(chunk))
             self._rest = memoryview(chunk)
         return True
 
     def _unpacked(self) -> Iterator[bytes]:
         head = self._stream.read(CHUNK)
         if _GZIP.match(head):
-            return _gunzip(head, self._stream)
+            return _gunzip(head, self._stream, self._allowance)
         if _ZSTD.match(head):
             return _unzstd(head, self._stream)
         return _plain(head, self._stream)
@@ -88,9 +107,10 @@ def _plain(data: bytes, stream: BinaryIO) -> Iterator[bytes]:
         data = stream.read(CHUNK)
 
 
-def _gunzip(data: bytes, stream: BinaryIO) -> Iterator[bytes]:
+def _gunzip(data: bytes, stream: BinaryIO, allowance: Allowance) -> Iterator[bytes]:
     """One gzip member after the other; checksums are compared. Zeros may follow the last."""
     while data:
+        allowance.take(_GZIP_MEMBER)
         inflate = zlib.decompressobj(wbits=31)
         while True:
             try:

@@ -19,15 +19,19 @@ from bundler.core.digest import Descriptor, Digest
 from bundler.core.errors import PolicyError
 from bundler.core.findings import Finding
 from bundler.scan import installed
-from bundler.scan.layerbytes import LayerBytes, UnreadableError
+from bundler.scan.layerbytes import Allowance, LayerBytes, UnreadableError
 from bundler.scan.rootfs import Link, Names, Note, RootFs
 from bundler.scan.tarstream import FOLDER, HARD_LINK, REGULAR, SYMLINK, TarMember, TarStream
 
 ID = "packages"
-VERSION = "1"
+VERSION = "2"
 # dpkg's status of 20,000 packages has 20 MB; the longest description on PyPI, a few.
 MAX_FILE = 32 * 1024**2
 MAX_UNREAD = 100
+# What it costs to take a file apart line by line, as so many times its bytes unpacked.
+_PARSING = 10
+# As many as Linux puts one upon the other (OVL_MAX_STACK).
+MAX_LAYERS = 500
 _FOLDER_NAME = re.compile(r"\.(dist|egg)-info$|(^|/)lib/dpkg/status\.d$", re.IGNORECASE)
 _DPKG = "var/lib/dpkg"
 _RELEASES = ("etc/os-release", "usr/lib/os-release")
@@ -81,6 +85,9 @@ def scan_layers(name: str, layers: Sequence[LayerSubject]) -> ImagePackages:
     """
     scan = _Scan()
     for number, layer in enumerate(layers):
+        if number == MAX_LAYERS:
+            scan.refuse(f"layer {number}", f"is not read, nor any after it: more than {MAX_LAYERS}")
+            break
         try:
             scan.read(number, layer)
         except OSError as error:
@@ -112,18 +119,19 @@ class _Scan:
 
     def __init__(self) -> None:
         self._files = RootFs()
-        self._unread: list[Unread] = []
+        self._allowance = Allowance()
+        self._unread: set[Unread] = set()
+        self._more = 0
 
     def read(self, number: int, layer: LayerSubject) -> None:
         with layer.open() as stream:
-            unpacked = LayerBytes(stream, layer.descriptor.size)
+            unpacked = LayerBytes(stream, layer.descriptor.size, self._allowance)
             try:
                 members = TarStream(unpacked)
                 for member in members:
                     self._take(number, member, members)
             except UnreadableError as error:
-                path = f"layer {number} ({layer.descriptor.digest})"
-                self._unread.append(Unread(path, _shown(str(error))))
+                self.refuse(f"layer {number} ({layer.descriptor.digest})", str(error))
             unpacked.drain()
 
     def _take(self, layer: int, member: TarMember, members: TarStream) -> None:
@@ -146,7 +154,7 @@ class _Scan:
         if member.type == HARD_LINK:
             self._hard_link(layer, names, member.link, kind)
         elif kind and member.type == REGULAR:
-            self._files.put(names, _note(layer, kind, member, members))
+            self._files.put(names, _note(layer, kind, member, members, self._allowance))
         else:
             self._files.remove(names)
 
@@ -172,6 +180,7 @@ class _Scan:
             self._files.remove(names)
 
     def result(self) -> ImagePackages:
+        self._files.rest()
         packages: set[Package] = set()
         for names, leaf in self._files.leaves():
             if isinstance(leaf, Link):
@@ -179,14 +188,13 @@ class _Scan:
                 continue
             packages.update(leaf.packages)
             if leaf.problem:
-                self._refuse("/".join(names), leaf.problem)
+                self.refuse("/".join(names), leaf.problem)
         # Behind a link it has another name, and is found by it only if that ends alike.
         if not self._ends_alike(_DPKG) and not self._followed(_DPKG):
-            self._refuse(_DPKG, "is behind a link that leads to where nothing was read")
-        unread = sorted(set(self._unread))
-        if len(unread) > MAX_UNREAD:
-            more = f"there are {len(unread) - MAX_UNREAD} more such places"
-            unread = [*unread[:MAX_UNREAD], Unread("and so on", more)]
+            self.refuse(_DPKG, "is behind a link that leads to where nothing was read")
+        unread = sorted(self._unread)
+        if self._more:
+            unread.append(Unread("and so on", f"there are {self._more} more such places"))
         return ImagePackages(self._distro(), tuple(sorted(packages)), tuple(unread))
 
     def _check_link(self, names: Names) -> None:
@@ -195,10 +203,12 @@ class _Scan:
         kind = _kind(path)
         if kind == "distro" or not (kind or _FOLDER_NAME.search(path)):
             return
-        found = self._followed(path)
-        inside = found.values() if isinstance(found, dict) else (found,)
-        if not any(isinstance(each, Note) for each in inside):
-            self._refuse(path, "is a link that leads to where nothing was read")
+        try:
+            read = self._files.leads_to_note(path)
+        except UnreadableError:  # in a circle
+            read = False
+        if not read:
+            self.refuse(path, "is a link that leads to where nothing was read")
 
     def _ends_alike(self, path: str) -> bool:
         try:
@@ -212,8 +222,12 @@ class _Scan:
         except UnreadableError:  # in a circle
             return None
 
-    def _refuse(self, path: str, problem: str) -> None:
-        self._unread.append(Unread(_shown(path), _shown(problem)))
+    def refuse(self, path: str, problem: str) -> None:
+        """Says that what is at `path` was not read; of very many, how many there are."""
+        if len(self._unread) < MAX_UNREAD:
+            self._unread.add(Unread(_shown(path), _shown(problem)))
+        else:
+            self._more += 1
 
     def _distro(self) -> tuple[str, str] | None:
         for path in _RELEASES:
@@ -228,11 +242,14 @@ def _kind(path: str) -> str | None:
     return match.lastgroup if match else None
 
 
-def _note(layer: int, kind: str, member: TarMember, members: TarStream) -> Note:
+def _note(
+    layer: int, kind: str, member: TarMember, members: TarStream, allowance: Allowance
+) -> Note:
     if kind == "other":
         return Note(layer, problem="is of a package system that is not read")
     if member.size > MAX_FILE:
         return Note(layer, problem=f"has {member.size} bytes, more than {MAX_FILE}")
+    allowance.take(_PARSING * member.size)
     data = members.content()
     try:
         if kind == "distro":

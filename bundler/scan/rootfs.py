@@ -12,12 +12,16 @@ from dataclasses import dataclass
 
 from bundler.core.bom.packages import Package
 from bundler.scan.layerbytes import UnreadableError
+from bundler.scan.tarstream import MAX_PATH
 
 # What all that is kept may take, in bytes, by rough count: 300,000 links.
 MAX_KEPT = 96 * 1024**2
+# For all layers: folders on the way to names, what links name, what whiteouts look at.
+MAX_STEPS = 100_000_000
 _ENTRY = 300
+_PACKAGE = 450
+_NO_ROOM = "has more links and packages than are kept"
 _MAX_LINKS = 255
-_MAX_PATH = 4096
 _MAX_DEPTH = 256
 
 Names = tuple[str, ...]
@@ -31,11 +35,13 @@ class Note:
     packages: tuple[Package, ...] = ()
     distro: tuple[str, str] | None = None
     problem: str = ""
+    weight: int = 0
+    """Roughly how many bytes it takes: counted once, another name for it weighs the same."""
 
-    @property
-    def weight(self) -> int:
-        """Roughly how many bytes it takes."""
-        return _ENTRY + sum(_ENTRY + len(package.license) for package in self.packages)
+    def __post_init__(self) -> None:
+        if not self.weight:
+            weight = _ENTRY + _chars(self.problem) + sum(map(weight_of, self.packages))
+            object.__setattr__(self, "weight", weight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,7 @@ class Link:
     @property
     def weight(self) -> int:
         """Roughly how many bytes it takes."""
-        return _ENTRY + len(self.target)
+        return _ENTRY + _chars(self.target)
 
 
 Leaf = Note | Link
@@ -61,6 +67,8 @@ class RootFs:
     def __init__(self) -> None:
         self._root: Folder = {}
         self._weight = 0
+        self._full = False
+        self._steps = 0
         self._last: tuple[str, Names] | None = None
 
     def resolve(self, path: str) -> Names:
@@ -71,7 +79,9 @@ class RootFs:
         # Members of one folder stand together.
         if self._last is None or self._last[0] != folder:
             self._last = folder, self._resolve(folder)
-        return (*self._last[1], name)
+        names = (*self._last[1], name)
+        self._take(len(names))
+        return names
 
     def follow(self, path: str) -> Names:
         """Where `path` leads, a link in the last place followed, too."""
@@ -87,21 +97,27 @@ class RootFs:
         return found
 
     def put(self, names: Names, leaf: Leaf) -> None:
-        """Keeps `leaf`, in the place of whatever was there. UnreadableError beyond the bounds."""
+        """Keeps `leaf`, in the place of whatever was there.
+
+        UnreadableError when there is no room; from then on there is none for anything.
+        """
+        if self._full:
+            raise UnreadableError(_NO_ROOM)
         self._last = None
-        folder = self._root
-        for name in names[:-1]:
-            below = folder.get(name)
-            if not isinstance(below, dict):
-                below = folder[name] = {}
-                self._weight += _ENTRY + len(name)
-            folder = below
-        folder[names[-1]] = leaf
-        self._weight += leaf.weight + len(names[-1])
-        if self._weight > MAX_KEPT:  # of which some is gone, perhaps
-            self._weight = _weight(self._root)
-        if self._weight > MAX_KEPT:
-            raise UnreadableError("has more links and packages than are kept")
+        folder, depth = self._root, 0
+        while depth < len(names) - 1 and isinstance(below := folder.get(names[depth]), dict):
+            folder, depth = below, depth + 1
+        name, *inside = names[depth:]
+        new: Leaf | Folder = leaf
+        for each in reversed(inside):
+            new = {each: new}
+        gone = _weight(name, folder[name]) if name in folder else 0
+        weight = self._weight + _weight(name, new) - gone
+        if weight > MAX_KEPT:
+            self._full = True
+            raise UnreadableError(_NO_ROOM)
+        folder[name] = new
+        self._weight = weight
 
     def remove(self, names: Names, before: int | None = None) -> None:
         """Drops what is at a name and below; with `before`, only what earlier layers put there."""
@@ -109,10 +125,10 @@ class RootFs:
         if not names or not isinstance(folder, dict) or names[-1] not in folder:
             return
         self._last = None
-        kept = _kept(folder[names[-1]], before)
-        if kept is None:
-            del folder[names[-1]]
-        else:
+        found = folder.pop(names[-1])
+        if before is None:
+            self._weight -= _weight(names[-1], found)
+        elif kept := self._kept(names[-1], found, before):
             folder[names[-1]] = kept
 
     def empty(self, names: Names, before: int) -> None:
@@ -121,8 +137,8 @@ class RootFs:
             self.remove(names, before)
         else:
             self._last = None
-            kept = _kept(self._root, before)
-            self._root = kept if isinstance(kept, dict) else {}
+            rest = ((name, self._kept(name, each, before)) for name, each in self._root.items())
+            self._root = {name: kept for name, kept in rest if kept}
 
     def leaves(self) -> Iterator[tuple[Names, Leaf]]:
         """Everything that is kept."""
@@ -135,10 +151,39 @@ class RootFs:
                 else:
                     yield (*names, name), found
 
+    def leads_to_note(self, path: str) -> bool:
+        """Whether `path` leads to a note, or to a folder with one in it."""
+        found = self.at(self.follow(path))
+        if isinstance(found, dict):
+            self._take(len(found))
+            return any(isinstance(each, Note) for each in found.values())
+        return isinstance(found, Note)
+
+    def rest(self) -> None:
+        """After which as many steps may be taken again."""
+        self._steps = 0
+
+    def _take(self, steps: int) -> None:
+        self._steps += steps
+        if self._steps > MAX_STEPS:
+            self._full = True  # nothing is to follow what was left unfinished
+            raise UnreadableError("makes the way to its names longer than anyone goes")
+
+    def _kept(self, name: str, found: Leaf | Folder, before: int) -> Leaf | Folder | None:
+        """What stays of it when earlier layers' things go; None when nothing does."""
+        self._take(1)
+        if isinstance(found, dict):
+            rest = ((below, self._kept(below, each, before)) for below, each in found.items())
+            if kept := {below: each for below, each in rest if each}:
+                return kept
+        elif found.layer >= before:
+            return found
+        self._weight -= _weight(name, {} if isinstance(found, dict) else found)
+        return None
+
     def _resolve(self, path: str) -> Names:
-        if len(path) > _MAX_PATH:
-            raise UnreadableError(f"has a name of more than {_MAX_PATH} characters")
         todo = path.split("/")[::-1]
+        self._take(len(todo))
         done: list[str] = []
         folders: list[Leaf | Folder | None] = [self._root]
         links = 0
@@ -157,7 +202,9 @@ class RootFs:
                 links += 1
                 if links > _MAX_LINKS:
                     raise UnreadableError(f"has links that lead in a circle: {path[:200]!r}")
-                todo += found.target.split("/")[::-1]
+                target = found.target.split("/")
+                self._take(len(target))
+                todo += target[::-1]
                 if found.target.startswith("/"):
                     done, folders = [], [self._root]
                 continue
@@ -165,24 +212,23 @@ class RootFs:
             folders.append(found)
             if len(done) > _MAX_DEPTH:
                 raise UnreadableError(f"has a name of more than {_MAX_DEPTH} folders")
+        if sum(map(len, done)) + len(done) > MAX_PATH:
+            raise UnreadableError(f"has a name of more than {MAX_PATH} characters")
         return tuple(done)
 
 
-def _weight(found: Leaf | Folder) -> int:
+def weight_of(package: Package) -> int:
+    """Roughly how many bytes it takes."""
+    texts = (package.name, package.version, package.arch, package.source, package.license)
+    return _PACKAGE + sum(map(_chars, texts))
+
+
+def _chars(text: str) -> int:
+    """One wide character makes all of them wide."""
+    return len(text) if text.isascii() else 4 * len(text)
+
+
+def _weight(name: str, found: Leaf | Folder) -> int:
     if isinstance(found, dict):
-        return _ENTRY + sum(len(name) + _weight(child) for name, child in found.items())
-    return found.weight
-
-
-def _kept(found: Leaf | Folder, before: int | None) -> Leaf | Folder | None:
-    """What stays of it when earlier layers' things go; None when nothing does."""
-    if before is None:
-        return None
-    if not isinstance(found, dict):
-        return None if found.layer < before else found
-    kept: Folder = {}
-    for name, child in found.items():
-        rest = _kept(child, before)
-        if rest is not None:
-            kept[name] = rest
-    return kept or None
+        return _ENTRY + _chars(name) + sum(_weight(*each) for each in found.items())
+    return found.weight + _chars(name)

@@ -7,6 +7,7 @@ follows Go's rules (archive/tar/reader.go) and refuses what it has no use for: s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,8 +16,10 @@ from bundler.scan.layerbytes import LayerBytes, UnreadableError
 MAX_MEMBERS = 2_000_000
 # A long name or a PAX header; Linux has no longer path than 4096 bytes, attributes may be longer.
 MAX_EXTENDED = 1024**2
+MAX_PATH = 4096
 _BLOCK = 512
 _END = bytes(_BLOCK)
+_OCTAL = re.compile(rb"[0-7]+")
 _MAX_SIZE = 2**53
 # Types whose size field means nothing: links, devices, folders, pipes.
 _WITHOUT_DATA = frozenset(b"123456")
@@ -92,6 +95,9 @@ class TarStream:
         self._left = 0 if kind[0] in _WITHOUT_DATA else size
         self._padding = -self._left % _BLOCK
         link = link or records.get("linkpath") or _text(header[157:257])
+        for what, text in (("name", name), ("link", link)):
+            if len(text) > MAX_PATH:
+                raise UnreadableError(f"has a {what} of more than {MAX_PATH} characters")
         return TarMember(name, kind, link, self._left)
 
     def _header(self) -> bytes | None:
@@ -139,8 +145,9 @@ def _name(header: bytes) -> str:
     name, prefix = _text(header[:100]), ""
     if header[257:263] == b"ustar\0":
         prefix = _text(header[345:476] if header[508:512] == b"tar\0" else header[345:500])
-    elif header[257:265] == b"ustar  \0" and header[345]:
-        _number(header[345:357])  # a time; what Go before 1.8 put there instead is not guessed
+    elif header[257:265] == b"ustar  \0":
+        for time in (header[345:357], header[357:369]):
+            _number(time)  # what Go before 1.8 put there instead of two times is not guessed
     return f"{prefix}/{name}" if prefix else name
 
 
@@ -150,17 +157,16 @@ def _text(field: bytes) -> str:
 
 
 def _number(field: bytes) -> int:
-    """Octal, or base 256 when the first bit is set."""
+    """Octal, or base 256 when the first bit is set; int() would take more than Go does."""
     if field[0] & 0x80:
         value = int.from_bytes(bytes([field[0] & 0x7F]) + field[1:], "big")
         if field[0] & 0x40 or value > _MAX_SIZE:
             raise UnreadableError("has a number that is negative or too large")
         return value
     digits = field.strip(b" \0").partition(b"\0")[0]
-    try:
-        return int(digits, 8) if digits else 0
-    except ValueError:
-        raise UnreadableError(f"has a number that is none: {digits!r}") from None
+    if digits and not _OCTAL.fullmatch(digits):
+        raise UnreadableError(f"has a number that is none: {digits!r}")
+    return int(digits or b"0", 8)
 
 
 def _pax_size(records: dict[str, str]) -> int:

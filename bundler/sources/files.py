@@ -16,7 +16,7 @@ from typing import BinaryIO, Protocol
 from bundler.core.digest import Digest
 from bundler.core.errors import SourceError
 from bundler.core.progress import SILENT, Progress
-from bundler.sources.steady import Stamp, look, open_steady
+from bundler.sources.steady import Stamp, look, open_steady, unreadable
 from bundler.sources.tree import check_name, walk
 
 CHUNK = 1024**2
@@ -97,8 +97,9 @@ def choose(
     if not chosen:
         wanted = f"files that match {', '.join(map(repr, include))}" if include else "files"
         without = f" and not {', '.join(map(repr, exclude))}" if exclude else ""
+        count = f"{len(paths)} file{'' if len(paths) == 1 else 's'}"
         raise SourceError(
-            f"{where}: expected {wanted}{without}, found none among {len(paths)}",
+            f"{where}: expected {wanted}{without}, found none among {count}",
             "patterns are relative to the folder, and case matters" if paths else None,
         )
     return chosen
@@ -113,6 +114,8 @@ def list_source(
     """The files of a folder, as `list_files`, or the one file at `location` under its own name."""
     try:
         is_file = stat.S_ISREG(location.lstat().st_mode)
+    except FileNotFoundError as error:
+        raise unreadable(location, error, "a file or a folder") from error
     except OSError:
         is_file = False  # list_files says what is wrong
     if not is_file:

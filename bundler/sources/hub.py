@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 SCHEME = "hf://"
 _BRANCH = "main"
+_COMMIT = re.compile("[0-9a-f]{40}")
 _SOURCE = re.compile(r"hf://([\w.-]+/)?[\w.-]+", re.ASCII)
 _NO_CARD = b"none"
 
@@ -93,15 +94,16 @@ def resolve_hub_model(
 ) -> ResolvedModel:
     """`model`, whose source is ``hf://``, at the commit that its revision means now.
 
-    What `known` has of the same source is taken at its word: commit, files, digests. SourceError
-    for what the hub refuses, for names that a bundle can't have, and for a weight index whose
-    shards are not among the files; IntegrityError for bytes that the hub did not promise;
+    What `known` has of the same source is taken at its word: commit, files, digests. It is not
+    looked at when `model` names another commit, or has patterns that don't choose its files.
+    SourceError for what the hub refuses, for names that a bundle can't have, and for a weight index
+    whose shards are not among the files; IntegrityError for bytes that the hub did not promise;
     PolicyError when the card states another licence. The card is fetched even if `include` does
     not let it travel.
     """
     name = check_source(model)
-    if known is not None and known.source == model.source and known.revision is not None:
-        snapshot = _Snapshot(name, known.revision, reach.store, progress)
+    if known is not None and (commit := _commit_of(known, model)):
+        snapshot = _Snapshot(name, commit, reach.store, progress)
         files = tuple(snapshot.file(file.path, file.size, file.digest) for file in known.files)
     else:
         snapshot = _Snapshot(name, model.revision or _BRANCH, reach.store, progress)
@@ -121,9 +123,24 @@ def resolve_hub_model(
         license=model.license,
         files=files,
         card=found,
-        findings=check_license(model, found, snapshot.name(CARD)),
+        findings=check_license(model, found, f"{CARD} of {snapshot.what}"),
         remotes=snapshot.remotes(files),
     )
+
+
+def _commit_of(known: LockedModel, model: Model) -> str | None:
+    """The commit of `known`; None when it is not what a lock of `model` could have."""
+    found, wanted = known.revision or "", (model.revision or _BRANCH).lower()
+    if known.source != model.source or not _COMMIT.fullmatch(found):
+        return None
+    if _COMMIT.fullmatch(wanted) and wanted != found:
+        return None
+    paths = tuple(file.path for file in known.files)
+    try:
+        chosen = choose(paths, model.include, model.exclude, model.source)
+    except SourceError:
+        return None  # the hub's files may have more to choose from
+    return found if chosen == paths else None
 
 
 class _Snapshot:
@@ -142,7 +159,7 @@ class _Snapshot:
 
     @cached_property
     def commit(self) -> str:
-        if re.fullmatch("[0-9a-f]{40}", self._revision):
+        if _COMMIT.fullmatch(self._revision):
             return self._revision
         return self.repo.resolve(self._revision)
 

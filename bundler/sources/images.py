@@ -6,7 +6,6 @@ from bundler.core.digest import Digest
 from bundler.core.errors import SourceError, UsageError
 from bundler.core.progress import SILENT, Progress
 from bundler.core.reference import ImageReference, Registry
-from bundler.sources import docker_archive, docker_daemon, oci_layout, registry
 from bundler.sources.remote import Reach
 from bundler.sources.source_image import SourceImage
 from bundler.sources.tree import below
@@ -39,14 +38,23 @@ def resolve_image(
     scheme, rest, name = check_source(source)
     if not platforms:
         raise SourceError(f"image source {source!r}: expected at least one platform")
+    # Each takes its time to load, and few bundles need them all.
     if scheme == "docker":
+        from bundler.sources import registry
+
         return registry.resolve(ImageReference.parse(rest), reach, platforms, known)
     if scheme == "docker-daemon":
+        from bundler.sources import docker_daemon
+
         reference = ImageReference.parse(rest).with_default_tag()
         return docker_daemon.resolve(reference, reach, platforms, progress, known)
     location = below(reach.root, rest)
     if scheme == "oci":
+        from bundler.sources import oci_layout
+
         return oci_layout.resolve(location, name or None, platforms)
+    from bundler.sources import docker_archive
+
     return docker_archive.resolve(location, name or None, platforms, progress)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import BinaryIO
@@ -24,11 +25,7 @@ from bundler.sources.blobs import extent_of
 from bundler.sources.image_reader import SCHEMA_1
 from bundler.sources.remote import Reach
 from bundler.sources.source_image import SourceImage, refusing
-from bundler.tools.registry import RegistrySource
-
-# Docker Hub answers at another name than its images have
-# (https://github.com/distribution/distribution, registry/proxy; moby's registry/config.go).
-_ADDRESSES = {"docker.io": "registry-1.docker.io"}
+from bundler.tools.registry import NoImageError, RegistrySource
 
 
 def resolve(
@@ -40,7 +37,7 @@ def resolve(
     """
     wanted = reference.with_default_tag()
     connection = Connection(address(wanted.host, reach.mirrors))
-    with connection:
+    with connection, _pointing(wanted.host, reach.mirrors):
         blobs = _Registry(f"image {wanted}", wanted.repository, connection, reach.store)
         top = blobs.top(wanted.tag, wanted.digest or known)
         image = image_index.resolve(blobs, top, asked)
@@ -48,9 +45,24 @@ def resolve(
     return replace(image, remotes=tuple(layer for layer in layers if not layer.is_here))
 
 
+@contextmanager
+def _pointing(host: str, mirrors: Mapping[str, str]) -> Iterator[None]:
+    """To the mirror of `host`, if it has one, when an image is not there."""
+    try:
+        yield
+    except NoImageError as error:
+        hint = error.hint
+        if host in mirrors:
+            hint = (
+                f"it was asked for there because of spec.registries.{host}.mirror; "
+                "check its path, or push the image"
+            )
+        raise SourceError(error.message, hint) from error
+
+
 def address(host: str, mirrors: Mapping[str, str]) -> str:
-    """``HOST[:PORT][/PREFIX]`` to ask for the images of `host`."""
-    return mirrors.get(host) or _ADDRESSES.get(host, host)
+    """``HOST[:PORT][/PREFIX]`` to ask for the images of `host`; what has its login."""
+    return mirrors.get(host) or host
 
 
 @dataclass

@@ -57,12 +57,14 @@ def read_card(data: bytes | None, where: str) -> ModelCard:
 
 
 def check_license(model: Model, card: ModelCard, where: str) -> tuple[Finding, ...]:
-    """What to warn of when the two licences can't be compared; PolicyError when they differ."""
+    """What to warn of when the two licences can't be compared; PolicyError when they differ.
+
+    It names neither model nor field: the spec, which states the licence, comes before it.
+    """
     findings = tuple(_unstated(model, card))
     if not findings and not card.agrees(model.license):
         raise PolicyError(
-            f"model {model.name!r}: license is {model.license!r}, its card states "
-            f"{_stated(card)} ({where})",
+            f"is {model.license!r}, the card states {_stated(card)} ({where})",
             "state the licence that the card has, or get a model whose card is right",
         )
     return findings

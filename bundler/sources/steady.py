@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import io
 import os
@@ -86,11 +87,23 @@ def read_steady(location: Path, most: int) -> bytes:
         return stream.readall()
 
 
-def unreadable(location: Path, error: OSError) -> SourceError:
-    """What the system said about `location`, as an error of ours."""
+def unreadable(location: Path, error: OSError, expected: str = "a file") -> SourceError:
+    """What the system said about `location`, which is `expected` there, as an error of ours."""
     if error.errno == errno.ELOOP:
         return _link(location)
+    if error.errno == errno.ENOENT:
+        return SourceError(f"{location}: expected {expected}, found none", like(location))
     return SourceError(f"{location}: {(error.strerror or str(error)).lower()}")
+
+
+def like(location: Path) -> str | None:
+    """A hint, when nothing is at `location` and something of a similar name is beside it."""
+    try:
+        names = os.listdir(location.parent)
+    except OSError:
+        return None
+    close = difflib.get_close_matches(location.name, names, 1)
+    return f"did you mean {close[0]}?" if close else None
 
 
 def kind_of(mode: int) -> str:

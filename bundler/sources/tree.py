@@ -143,4 +143,4 @@ def _no_folder(folder: Path, error: OSError) -> SourceError:
         return SourceError(
             f"{folder}: expected a folder, found a symbolic link", "name the folder itself"
         )
-    return unreadable(folder, error)
+    return unreadable(folder, error, "a folder")

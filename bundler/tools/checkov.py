@@ -35,7 +35,10 @@ _PROBE_OBJECT = {
         "containers": [{"name": "probe", "image": "x", "securityContext": {"privileged": True}}],
     },
 }
-_REMEDY = "pip install airbundle[build] brings one that is known to work"
+# checkov loads the parser of Terraform's language whatever it is asked, which takes a second to
+# make, and is kept as a pickle. All that it uses of it for Kubernetes are these two names.
+_HCL = b'START_LINE, END_LINE = "__start_line__", "__end_line__"\n'
+_REMEDY = "pip install 'airbundle[build]', on the connected side, brings one that is known to work"
 
 
 @dataclass(frozen=True, order=True)
@@ -150,6 +153,7 @@ def _environment(root: Path) -> dict[str, str]:
         "CKV_SKIP_PACKAGE_UPDATE_CHECK": "true",
         "LOG_LEVEL": "WARNING",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": str(root / "instead"),
         "PYTHONWARNINGS": "ignore",
     }
 
@@ -164,6 +168,7 @@ def _write(
         path.write_text(f"[\n{json.dumps(obj)}\n]\n", encoding="utf-8")
     probe = (resources("bundler.tools") / "checkov_probe.py").read_bytes()
     for folder, files in (
+        ("instead", {"hcl2.py": _HCL}),
         ("probe", {"airbundle_probe.py": probe}),
         ("checks", checks),
     ):

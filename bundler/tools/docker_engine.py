@@ -6,6 +6,7 @@ socket. The library is imported when the first engine is asked for.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _CHUNK = 1024**2
 # An engine packs an image while it sends it, and may think about a large layer for a while.
 _TIMEOUT = 300
+_USUAL = "unix:///var/run/docker.sock"
 
 
 class DockerEngine:
@@ -77,9 +79,27 @@ def _translating(what: str) -> Iterator[None]:
         raise SourceError(f"{what}: the Docker engine refused: {_first_line(error)}") from error
     except (DockerException, OSError) as error:
         raise SourceError(
-            f"{what}: the Docker engine can't be reached: {_first_line(error)}",
+            f"Docker engine at {_address()}: {_unreachable(error)}",
             "is it running, and may you use it? DOCKER_HOST names another one",
         ) from error
+
+
+def _address() -> str:
+    return os.environ.get("DOCKER_HOST") or _USUAL
+
+
+def _unreachable(error: Exception) -> str:
+    """What the system said, which the libraries wrap several times in words of their own."""
+    cause: BaseException | None = error
+    while cause is not None and not (isinstance(cause, OSError) and cause.strerror):
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, FileNotFoundError):
+        return "expected a socket, found none"
+    if isinstance(cause, ConnectionRefusedError):
+        return "expected an engine that listens, found none (connection refused)"
+    if isinstance(cause, OSError):
+        return f"can't be reached: {str(cause.strerror).lower()}"
+    return f"can't be reached: {_first_line(error)}"
 
 
 def _first_line(error: Exception) -> str:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 
+import httpcore
 import httpx
 
 from bundler.core.errors import IntegrityError
-from bundler.tools.http import ATTEMPTS, BREAKS, TEMPORARY, Answer, Session, pause
+from bundler.tools.http import ATTEMPTS, BREAKS, TEMPORARY, TIMEOUT, Answer, Session, pause
 
-# Of 64 KiB at most each, as httpcore reads them.
-_AHEAD = 16
+_PIECE = 1024**2
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d{1,19})-\d{1,19}|\*)/(\d{1,19}|\*)")
-_STALLS = (*BREAKS, httpx.ReadTimeout)
+_STALLS = (*BREAKS, httpx.ReadTimeout, httpcore.ReadError, httpcore.ReadTimeout)
 # Once bytes have come, a server that is away for a moment may come back.
 _AWAY = (*_STALLS, httpx.ConnectError, httpx.ConnectTimeout)
 
@@ -65,25 +63,32 @@ def download(
             session.sleep(pause(failures, answer.headers if answer else None))
 
 
-def ahead(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """`chunks`, of which a thread reads the next while these are hashed and written."""
-    with ThreadPoolExecutor(1, "download") as reader:
-        coming = reader.submit(_some, chunks)
-        while some := coming.result():
-            coming = reader.submit(_some, chunks)
-            yield from some
-
-
-def _some(chunks: Iterator[bytes]) -> list[bytes]:
-    return list(islice(chunks, _AHEAD))
-
-
 def _rest(response: httpx.Response, skip: int) -> Iterator[bytes]:
     """What arrives after the first `skip` bytes, as it arrives, packed or not."""
-    for chunk in response.iter_raw():
+    for chunk in _pieces(response):
         if skip < len(chunk):
             yield chunk[skip:] if skip else chunk
         skip = max(0, skip - len(chunk))
+
+
+def _pieces(response: httpx.Response) -> Iterator[bytes]:
+    """What arrives, in pieces of _PIECE at most.
+
+    httpcore takes 64 KiB at a time through a parser, which costs more than to hash them. So it
+    gets no more than the first, which it hands on whole; the others come from the connection
+    itself, which is used up by that.
+    """
+    pieces = response.iter_raw()
+    first = next(pieces, b"")
+    yield first
+    left = int(response.headers.get("content-length", 0)) - len(first)
+    stream = response.extensions.get("network_stream")
+    if stream is None or left < _PIECE or "transfer-encoding" in response.headers:
+        yield from pieces
+        return
+    while left and (piece := stream.read(min(left, _PIECE), TIMEOUT.read)):
+        left -= len(piece)
+        yield piece
 
 
 def _skip(response: httpx.Response, at: int, size: int, session: Session, what: str) -> int:

@@ -101,7 +101,7 @@ class Session:
         path: str,
         headers: Mapping[str, str],
         login: httpx.Auth | None,
-        lets_through: tuple[type[httpx.TransportError], ...],
+        lets_through: tuple[type[Exception], ...],
     ) -> AbstractContextManager[httpx.Response]:
         """The answer to one GET, of which nothing is read yet.
 
@@ -129,7 +129,7 @@ class Session:
         """The error for a connection that broke so many times in a row."""
         return self.error(
             f"{self.what}: the connection broke, attempt {attempts} of {attempts} "
-            f"({_reason(error)})",
+            f"({reason(error)})",
             self.hint,
         )
 
@@ -147,7 +147,7 @@ class Session:
         params: Mapping[str, str] | None,
         content: bytes | Iterable[bytes] | None,
         login: httpx.Auth | None,
-        lets_through: tuple[type[httpx.TransportError], ...] = BREAKS,
+        lets_through: tuple[type[Exception], ...] = BREAKS,
     ) -> Iterator[httpx.Response]:
         try:
             request = self.client.build_request(
@@ -163,15 +163,15 @@ class Session:
         except lets_through:
             raise
         except httpx.TimeoutException as error:
-            problem = f"{self._whose(error)}: no answer in time ({_reason(error)})"
+            problem = f"{self._whose(error)}: no answer in time ({reason(error)})"
             raise self.error(problem, self.hint) from error
         except httpx.LocalProtocolError as error:
             # Its words may hold the header, and so the token.
             raise self.error(f"{self.what}: a header or a body that HTTP can't send") from error
         except httpx.TransportError as error:
-            raise self.error(f"{self._whose(error)}: {_reason(error)}", self.hint) from error
+            raise self.error(f"{self._whose(error)}: {reason(error)}", self.hint) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise self.error(f"{self.what}: {_reason(error)}", self.hint) from error
+            raise self.error(f"{self.what}: {reason(error)}", self.hint) from error
 
     def _whose(self, error: httpx.TransportError) -> str:
         """The server, and the other one that it sent us to, if it was that which failed."""
@@ -284,7 +284,7 @@ def _trust(given: tuple[str, str] | None, authorities: tuple[Path, ...]) -> ssl.
             trust.load_verify_locations(path)
     except OSError as error:
         raise UsageError(
-            f"{source}: expected certificates in PEM, found none ({_reason(error)})"
+            f"{source}: expected certificates in PEM, found none ({reason(error)})"
         ) from error
     return trust
 
@@ -304,7 +304,8 @@ def redact(url: httpx.URL) -> str:
     return str(url.copy_with(userinfo=b"", query=None, fragment=None))
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """What a library says went wrong, without the number that Python puts before it."""
     return _ERRNO.sub("", str(error)) or type(error).__name__
 
 
@@ -321,7 +322,7 @@ def pause(attempt: int, headers: Mapping[str, str] | None = None) -> float:
         try:
             until, now = (parsedate_to_datetime(text) for text in (asked, headers["date"]))
             seconds = max(0.0, (until - now).total_seconds())
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             pass  # no date: `until` and `now` may also differ in having a time zone
     return min(seconds, _LONGEST_PAUSE)
 

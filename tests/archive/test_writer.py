@@ -157,7 +157,7 @@ def test_too_little_room_is_said_before_anything_is_written(
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(size))
     write(tmp_path / "fits.tar")
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(size - 1))
-    with pytest.raises(UsageError, match=f"needs {size:,} bytes, its disk has {size - 1:,} free"):
+    with pytest.raises(UsageError, match=r"b\.tar: needs [0-9.]+ MiB, its disk has [0-9.]+ MiB"):
         write(tmp_path / "b.tar", origins=lambda good: Origins({}, {}))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fits.tar", "size.tar"]
 

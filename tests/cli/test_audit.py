@@ -36,11 +36,11 @@ def bad(project: Project) -> Project:
 def test_a_spec_whose_gate_is_open(project: Project, capsys: Capture) -> None:
     assert audit(project.spec) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "movie-search 1.4.0: SPEC"
+    assert lines[0] == "movie-search 1.4.0: a spec, not built yet"
     assert lines[-1] == "the gate is open"
     assert "target dev" in lines
     assert "    Deployment search/server" in lines
-    assert "  models/mini: safetensors 1, pickle 3" in lines
+    assert "  models/mini: pickle read 3 files, safetensors read 1 file" in lines
 
 
 def test_a_spec_whose_gate_is_shut_is_exit_5_and_each_finding_is_told_once(
@@ -50,11 +50,12 @@ def test_a_spec_whose_gate_is_shut_is_exit_5_and_each_finding_is_told_once(
     shown = capsys.readouterr()
     lines = shown.out.splitlines()
     assert lines[-1] == "the gate is shut: 1 to mend or to waive"
-    assert lines[-3:-1] == [
+    assert lines[-4:-2] == [
         "findings",
         "  targets/dev, targets/site: rights: Role search/server: "
         "/rules/0/verbs/0: '*' stands for all verbs",
     ]
+    assert lines[-2].startswith("    hint: name the verbs")
     assert "error" not in shown.err
 
 
@@ -129,3 +130,38 @@ def test_the_bill_of_materials_is_that_of_the_bundle(
     assert capsys.readouterr().out == of_spec
     names = {component["name"] for component in json.loads(of_spec)["components"]}
     assert {"mini", "data"} <= names
+
+
+def test_a_name_that_ends_a_line_begins_no_other(project: Project, capsys: Capture) -> None:
+    role = ROLE.replace("resources: [pods]", 'resources: ["pods\\n::stop-commands::x"]')
+    project.write("base/role.yaml", role)
+    project.edit("base/kustomization.yaml", "config.yaml,", "config.yaml, role.yaml,")
+    assert audit(project.spec) == 5
+    lines = capsys.readouterr().out.splitlines()
+    assert not any(line.startswith("::") for line in lines)
+    assert "    Role search/server: * pods\\n::stop-commands::x" in lines
+
+
+def test_skipped_checks_and_waivers_that_ended_are_told(project: Project, capsys: Capture) -> None:
+    project.write("base/role.yaml", ROLE)
+    project.edit("base/kustomization.yaml", "config.yaml,", "config.yaml, role.yaml,")
+    policy = project.folder / "policies/default.yaml"
+    project.write(
+        "policies/default.yaml",
+        f"{policy.read_text()}skip: [{{check: CKV_K8S_15, reason: by digest}}]\n"
+        "waivers: [{rule: rights, object: 'Role *', owner: Jo, reason: x, until: '2020-01-01'}]\n",
+    )
+    assert audit(project.spec) == 5
+    text = capsys.readouterr().out
+    assert "skipped\n  CKV_K8S_15: by digest\n" in text
+    assert "stands for all verbs (the waiver of Jo ended on 2020-01-01)\n" in text
+
+
+def test_without_a_spec_it_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main.run(["audit"]) == 2
+    assert "error: bundle.yaml: expected a spec, found none\nhint: cd into" in (
+        capsys.readouterr().err
+    )

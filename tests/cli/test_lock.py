@@ -54,6 +54,7 @@ def test_warnings_are_shown(project: Project, capsys: Capture) -> None:
 def test_json_is_all_that_it_prints(project: Project, capsys: Capture) -> None:
     assert lock(project, "--json") == 0
     assert json.loads(capsys.readouterr().out) == {
+        "checked": False,
         "path": str(project.lock),
         "name": "movie-search",
         "version": "1.4.0",
@@ -89,7 +90,7 @@ def test_a_lock_that_fits_passes_the_check(project: Project, capsys: Capture) ->
     before = project.lock.read_bytes(), project.lock.stat().st_mtime_ns
     assert lock(project, "--check") == 0
     assert (project.lock.read_bytes(), project.lock.stat().st_mtime_ns) == before
-    assert "locked    movie-search 1.4.0" in capsys.readouterr().out
+    assert "fits      movie-search 1.4.0" in capsys.readouterr().out
 
 
 def test_a_lock_that_does_not_fit_fails_the_check_and_stays(
@@ -128,3 +129,14 @@ def test_a_lock_that_is_none_is_replaced(project: Project, capsys: Capture) -> N
 def test_no_spec_is_exit_2(tmp_path: Path, capsys: Capture) -> None:
     assert main.run(["lock", str(tmp_path / "none.yaml")]) == 2
     assert "none.yaml" in capsys.readouterr().err
+
+
+def test_a_folder_without_a_spec_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main.run(["lock"]) == 2
+    assert capsys.readouterr().err == (
+        "error: bundle.yaml: expected a spec, found none\n"
+        "hint: cd into the project, name the file, or `airbundle init DIR`\n"
+    )

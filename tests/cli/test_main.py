@@ -191,6 +191,46 @@ def test_an_interrupt_is_no_traceback(
     assert capfd.readouterr().err == "error: interrupted\n"
 
 
+def test_a_lock_or_build_goes_on_where_an_interrupt_stopped_it(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    module = ModuleType("bundler.cli.lock")
+    module.__dict__["command"] = fail_with(KeyboardInterrupt())
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    assert main.run(["lock"]) == 130
+    assert "\nhint: run it again: downloads go on where they stopped\n" in capfd.readouterr().err
+
+
+# `airbundle inspect`, as if it wrote a file and were sent SIGTERM meanwhile.
+CANCELLED = """
+import os, signal, sys
+from pathlib import Path
+from types import ModuleType
+import click
+from bundler.archive.newfile import new_file
+from bundler.cli import main
+
+@click.command("inspect")
+@click.argument("file")
+def command(file):
+    with new_file(Path(file)) as made:
+        made.clear(5)
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pause()
+
+sys.modules["bundler.cli.inspect"] = module = ModuleType("bundler.cli.inspect")
+module.command = command
+main.main()
+"""
+
+
+def test_a_job_that_is_cancelled_puts_its_output_away(tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", CANCELLED, "inspect", str(tmp_path / "bundle.tar")]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (143, "", "error: terminated\n")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_command_may_leave_with_a_code_of_its_own(inspect: ModuleType) -> None:
     @click.command()
     def command() -> None:

@@ -115,7 +115,10 @@ def test_without_a_terminal_nobody_is_asked_for_a_passphrase(
 
 @pytest.mark.parametrize(("new", "typed"), [(False, ["one"]), (True, ["one", "two", "one", "one"])])
 def test_a_new_passphrase_is_asked_for_until_it_is_typed_twice(
-    new: bool, typed: list[str], monkeypatch: pytest.MonkeyPatch
+    new: bool,
+    typed: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.delenv("AIRBUNDLE_KEY_PASSPHRASE", raising=False)
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
@@ -123,3 +126,5 @@ def test_a_new_passphrase_is_asked_for_until_it_is_typed_twice(
     monkeypatch.setattr("click.termui.hidden_prompt_func", lambda prompt: next(answers))
     assert options.passphrase("a.key", new=new) == b"one"
     assert list(answers) == []
+    differs = "error: expected the same passphrase twice, found another one\n"
+    assert capsys.readouterr().err.count(differs) == new

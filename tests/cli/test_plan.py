@@ -15,7 +15,7 @@ UPGRADE = ReleaseChange("upgrade", "1.4.0", "1.5.0", "dev", "dev", False, ())
 
 
 def shown(*found: Difference) -> list[str]:
-    return list(plan_lines(Plan(changed=(WEB,), differences={WEB: found})))[1:-1]
+    return list(plan_lines(Plan(changed=(WEB,), differences={WEB: found}), done=True))[1:-1]
 
 
 def test_a_release_goes_from_version_to_version() -> None:
@@ -58,9 +58,10 @@ def test_long_values_are_cut_where_they_differ() -> None:
 
 def test_what_is_adopted_says_so_and_nothing_is_counted_that_is_not_there() -> None:
     plan = Plan(adopted=(WEB,), unchecked=(ObjectId("v1", "ConfigMap", "new", "one"),))
-    assert list(plan_lines(plan)) == [
-        "? ConfigMap new/one"
-        "  (can't be checked yet: its namespace or kind comes with the install itself)",
+    assert list(plan_lines(plan, done=True)) == [
+        "? ConfigMap new/one",
         "~ Deployment serving/web  (adopted: it is there already, and no release made it)",
+        "             ? can't be checked before the install brings its namespace or kind",
         "plan         1 not checked yet, 1 adopted",
     ]
+    assert list(plan_lines(plan, done=False))[-1] == "plan         1 not checked yet, 1 to adopt"

@@ -112,6 +112,7 @@ def test_two_people_sign_one_after_the_other(
         "fingerprint": BOB.public.fingerprint,
         "place": f"{file}.sig.json",
         "signatures": 2,
+        "written": True,
     }
     assert sorted(signers(file)) == ["a", "b"]
 
@@ -124,7 +125,9 @@ def test_the_same_key_again_changes_nothing(
     before = {path: path.read_bytes() for path in file.parent.iterdir()}
     assert sign(file, ann, *options) == 0
     assert {path: path.read_bytes() for path in file.parent.iterdir()} == before
-    assert "signatures   1\n" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "signatures   1\n" in said
+    assert said.count("signed already, nothing was written") == 1
 
 
 def test_a_wrong_signature_by_the_same_key_is_replaced(file: Path, ann: str) -> None:

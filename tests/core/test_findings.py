@@ -76,3 +76,8 @@ def test_a_report_has_everything_but_the_last_day() -> None:
 
 def test_what_is_not_there_is_not_in_a_report() -> None:
     assert set(replace(FINDING, hint=None).to_json()) == {"rule", "severity", "subject", "message"}
+
+
+def test_what_would_end_a_line_is_spelled_out() -> None:
+    found = Finding("rights", "error", "Role a\nb", "one\r\ntwo")
+    assert (found.subject, found.message) == ("Role a\\nb", "one\\r\\ntwo")

@@ -121,14 +121,15 @@ def finding(number: int = 1, severity: Any = "error", **more: Any) -> Finding:
 
 
 def message(*findings: Finding, policy: Policy = OPEN, valid: Policy = OPEN) -> str:
+    marked = gate.mark_expired(findings, policy, valid)
     with pytest.raises(PolicyError) as shut:
-        gate.require_open([("targets/dev", found) for found in findings], policy, valid)
+        gate.require_open([("targets/dev", found) for found in marked])
     return shut.value.message
 
 
 def test_it_is_open_for_warnings_and_waived_findings() -> None:
     passing = [finding(severity="warning"), finding(waiver=WAIVER)]
-    gate.require_open([("targets/dev", found) for found in passing], OPEN, OPEN)
+    gate.require_open([("targets/dev", found) for found in passing])
 
 
 def test_it_names_where_which_object_and_what() -> None:
@@ -147,7 +148,9 @@ def test_it_names_twenty_findings_and_counts_the_others() -> None:
 
 def test_it_says_that_a_waiver_ended() -> None:
     policy = Policy(waivers=(WAIVER,))
-    assert "names x.com (its waiver ended on 2026-06-30)" in message(finding(), policy=policy)
+    assert f"names x.com (the waiver of {WAIVER.owner} ended on 2026-06-30)" in message(
+        finding(), policy=policy
+    )
 
 
 def test_it_says_nothing_of_a_waiver_of_something_else() -> None:
@@ -161,7 +164,7 @@ def test_it_says_nothing_of_a_waiver_of_something_else() -> None:
 )
 def test_it_says_what_to_do(hint: str | None, told: str) -> None:
     with pytest.raises(PolicyError) as shut:
-        gate.require_open([("targets/dev", finding(hint=hint))], OPEN, OPEN)
+        gate.require_open([("targets/dev", finding(hint=hint))])
     assert shut.value.hint == told
 
 
@@ -169,7 +172,7 @@ def test_it_names_a_finding_once_with_its_places_and_every_hint_once() -> None:
     one, two = finding(hint="serve it inside"), finding(2)
     found = [("targets/a", one), ("targets/b", one), ("targets/b", two), ("targets/b", finding(3))]
     with pytest.raises(PolicyError) as shut:
-        gate.require_open(found, OPEN, OPEN)
+        gate.require_open(found)
     assert shut.value.message.splitlines()[:2] == [
         "the gate is shut: 3 findings",
         "  targets/a, targets/b: external-host: ConfigMap search/c1: /data/a: names x.com",

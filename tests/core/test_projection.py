@@ -133,6 +133,12 @@ def test_an_object_can_t_ask_to_be_let_off(word: str) -> None:
         assert shown[place]["metadata"]["annotations"] == {"kept": "yes"}
 
 
+def test_a_template_has_no_kind_of_its_own() -> None:
+    deployment = custom("Deployment")
+    deployment["spec"] = {"template": {**deepcopy(TEMPLATE), "kind": "Pot", "apiVersion": "x/v1"}}
+    assert of(deployment)[""]["spec"] == {"template": TEMPLATE}
+
+
 def test_annotations_may_be_empty() -> None:
     assert of(custom(annotations=None))[""]["metadata"]["annotations"] == {}
 

@@ -82,7 +82,7 @@ def test_what_checkov_finds_shuts_the_gate(project: Project, store: Store, asked
     assert judged.findings["checkov/dev"] == (FOUND,)
     assert judged.scanned["checkov/site"] == {"objects": 3}
     with pytest.raises(PolicyError, match=r"checkov/dev, checkov/site: CKV_K8S_20: Deployment"):
-        require_open(inputs, judged, TODAY)
+        require_open(judged)
 
 
 def test_what_checkov_finds_is_waived_by_its_check(
@@ -94,9 +94,9 @@ def test_what_checkov_finds_is_waived_by_its_check(
         'until: "2026-12-31"}]\n',
     )
     inputs = inputs_of(project, store)
-    require_open(inputs, judge(inputs, TODAY, store), TODAY)
-    with pytest.raises(PolicyError, match="its waiver ended on 2026-12-31"):
-        require_open(inputs, judge(inputs, "2027-01-01", store), "2027-01-01")
+    require_open(judge(inputs, TODAY, store))
+    with pytest.raises(PolicyError, match="the waiver of Jo ended on 2026-12-31"):
+        require_open(judge(inputs, "2027-01-01", store))
 
 
 def test_it_is_asked_once_for_the_same(project: Project, store: Store, asked: Asked) -> None:
@@ -182,4 +182,4 @@ def test_packages_that_cannot_be_read_shut_the_gate(project: Project, store: Sto
     write_layout(project.folder / "image", tar_of({PACKAGE: broken}))
     inputs = inputs_of(project, store)
     with pytest.raises(PolicyError, match=rf"images/{IMAGE}: packages: images/{IMAGE}: "):
-        require_open(inputs, judge(inputs, TODAY, store), TODAY)
+        require_open(judge(inputs, TODAY, store))

@@ -8,10 +8,10 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pull
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import re
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -132,13 +132,19 @@ def running_little_registry(tags: Mapping[str, Path]) -> Iterator[str]:
             thread.join()
 
 
-def main(images: list[str]) -> None:
+def main() -> None:
     """Serves until it is ended; the one line that it prints is its address."""
-    tags = {name: Path(folder) for name, _, folder in (image.partition("=") for image in images)}
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.parts.littleregistry",
+        description="Serves the image of each OCI layout; to push, use Debian's docker-registry.",
+    )
+    parser.add_argument("images", nargs="+", metavar="REPOSITORY:TAG=DIR")
+    images = (each.partition("=") for each in parser.parse_args().images)
+    tags = {name: Path(folder) for name, _, folder in images}
     with running_little_registry(tags) as address:
         print(address, flush=True)
         threading.Event().wait()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

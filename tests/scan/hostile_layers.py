@@ -65,10 +65,14 @@ def broken_layers() -> Iterator[tuple[str, bytes, str]]:
     yield "zstd with a huge window", b"\x28\xb5\x2f\xfd\x00\xf8" + bytes(99), "is damaged zstd"
     yield "a negative size", _header(length=b"\xff" * 12), "negative"
     yield "an endless size", _header(length=b"\x80\x00\x00\x00" + b"\xff" * 8), "too large"
-    yield "a size in words", _header(length=b"many bytes \0"), "has a number that is none"
+    for length in (b"many bytes", b"1_000", b"+1000", b"0o1000", b"\t1000", b"1000\n", b"1800"):
+        data = _header(length=length.ljust(12, b"\0"))
+        yield f"the size {length!r}", data, "has a number that is none"
     yield "a sparse file", _sparse(0), "'s' is a sparse file"
     yield "a sparse file in PAX", _sparse(1), "'x' is a sparse file"
     yield "an old Go's prefix", _header(magic=b"ustar  \0", prefix=b"folder/x"), "number that is"
+    data = _header(magic=b"ustar  \0", prefix=b"000000000000/../var/lib")
+    yield "an old Go's prefix after a time", data, "number that is"
     yield "a long name that is too long", _header("l", 2 << 20, b"L"), "an extended header of 2097"
     yield "a PAX header that is too long", _header("l", 2 << 20, b"x"), "an extended header of 2097"
     yield "an extended header cut off", _header("l", 900, b"x") + bytes(512), "ends within an ext"
@@ -79,6 +83,9 @@ def broken_layers() -> Iterator[tuple[str, bytes, str]]:
     yield "a PAX record with a NUL", _pax(b"11 path=x\0\n"), "a PAX header with a NUL"
     yield "a PAX size in words", _pax(b"11 size=-5\n"), "has a size that is none"
     yield "a long path", tar([member("x/" * 3000)]), "a name of more than 4096 characters"
+    yield "a long link", tar([symlink("a", "x/" * 3000)]), "a link of more than 4096 characters"
+    long = [symlink("l", "y" * 4000), symlink("y" * 4000 + "/l", "z" * 4000), member("l/l/x")]
+    yield "a path that links make long", tar(long), "a name of more than 4096 characters"
     yield "a deep path", tar([member("x/" * 300)]), "a name of more than 256 folders"
     circle = [symlink("a", "b"), symlink("b", "a"), member("a/x")]
     yield "links in a circle", tar(circle), "links that lead in a circle"

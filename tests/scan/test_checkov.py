@@ -188,6 +188,7 @@ def test_it_asks_no_network_and_says_nothing_of_the_machine(
         proxy.setblocking(False)
         address = f"http://127.0.0.1:{proxy.getsockname()[1]}"
         proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), address)
+        kept: list[Path] = []
 
         def run(
             argv: Sequence[str],
@@ -196,13 +197,15 @@ def test_it_asks_no_network_and_says_nothing_of_the_machine(
             env: Mapping[str, str] | None = None,
             timeout: float = process.TIMEOUT,
         ) -> bytes:
-            return process.run(argv, cwd=cwd, env={**(env or {}), **proxies}, timeout=timeout)
+            said = process.run(argv, cwd=cwd, env={**(env or {}), **proxies}, timeout=timeout)
+            kept.extend(Path((env or {})["TMPDIR"]).iterdir())
+            return said
 
         again = scan_objects(targets(), POLICY, CHECKS, run)
         with pytest.raises(BlockingIOError):  # nobody has come
             proxy.accept()
     assert again.dump() == seen.dump()
-    assert not list(hidden.iterdir())
+    assert not [*kept, *hidden.iterdir()]
 
 
 def test_the_scaffold_passes_without_a_waiver(kustomize: Path) -> None:

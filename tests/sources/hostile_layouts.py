@@ -68,7 +68,10 @@ REFUSED: dict[str, tuple[Make, str]] = {
     ),
     "layer that is a manifest": (_descriptor(mediaType=MANIFEST), "may not be of type"),
     "layer of another size": (_descriptor(size=7), "expected 7 bytes, found 5"),
-    "layer that is missing": (_descriptor(digest=sha256(b"gone"), size=4), "no such file"),
+    "layer that is missing": (
+        _descriptor(digest=sha256(b"gone"), size=4),
+        "expected a file, found none",
+    ),
     "layer by sha512": (_descriptor(digest="sha512:" + "0" * 128), "expected sha256"),
     "layer of negative size": (_descriptor(size=-1), "expected a size from 0"),
     "config of an artifact": (

@@ -136,7 +136,8 @@ def test_an_engine_that_does_not_run_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody")
-    with pytest.raises(SourceError, match="the Docker engine can't be reached: ") as caught:
+    problem = f"^Docker engine at unix://{tmp_path}/nobody: expected a socket, found none$"
+    with pytest.raises(SourceError, match=problem) as caught:
         _resolve(tmp_path)
     assert "DOCKER_HOST" in str(caught.value.hint)
     del caught

@@ -243,7 +243,7 @@ def test_a_single_file_is_no_link_and_has_a_good_name(folder: Path) -> None:
     (folder / "a:b").write_bytes(b"")
     with pytest.raises(SourceError, match="colon"):
         list_source(folder / "a:b")
-    with pytest.raises(SourceError, match="no such file"):
+    with pytest.raises(SourceError, match="expected a file or a folder, found none"):
         list_source(folder / "gone")
 
 

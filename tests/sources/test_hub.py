@@ -181,7 +181,7 @@ def test_a_source_that_names_no_model_is_refused(source: str) -> None:
 
 def test_the_card_is_compared_even_if_it_does_not_travel(hub: Hub, store: Store) -> None:
     hub.add("org/tiny", TINY)
-    with pytest.raises(PolicyError, match=r"its card states 'apache-2\.0' \(hf://org/tiny: README"):
+    with pytest.raises(PolicyError, match=r"states 'apache-2\.0' \(README.md of hf://org/tiny\)"):
         lock(store, wanted=model(license="MIT", include=("*.json",)))
 
 
@@ -253,10 +253,48 @@ def test_a_lock_of_another_source_or_without_a_commit_is_not_believed(
     forged = (
         replace(before, source="hf://org/other", files=(other,)),
         replace(before, revision=None, files=(other,)),
+        replace(before, revision="main", files=(other,)),
     )
     for each in forged:
         assert locked(lock(store, each)) == before
     assert lock(store, replace(before, revision="main")).revision == repo.refs["main"]
+
+
+@pytest.mark.parametrize("case", ["commit", "COMMIT", "more", "excluded", "nothing"])
+def test_a_lock_that_contradicts_the_spec_is_not_believed(
+    case: str, hub: Hub, store: Store
+) -> None:
+    """Whoever edits a lock can't bring in what the spec does not want."""
+    repo = hub.add("org/tiny", TINY)
+    pinned = repo.refs["main"]
+    other = repo.commit(TINY | {"evil.py": b"import os"})
+    wanted = model(include=("*.json", "*.py"), revision=pinned)
+    before = locked(lock(store, wanted=wanted))
+    evil = locked(lock(store, wanted=replace(wanted, revision=other)))
+    forged = {
+        "commit": evil,
+        "COMMIT": evil,
+        "more": replace(before, files=locked(lock(store)).files),
+        "excluded": replace(evil, revision=pinned),
+        "nothing": replace(before, files=locked(lock(store)).files[:1]),
+    }[case]
+    if case == "COMMIT":
+        repo.refs[pinned.upper()] = pinned
+        wanted = replace(wanted, revision=pinned.upper())
+    if case == "excluded":
+        wanted = replace(wanted, exclude=("*.py",))
+    assert locked(lock(store, forged, wanted)) == before
+
+
+def test_a_lock_of_a_branch_or_a_tag_holds_its_commit(hub: Hub, store: Store) -> None:
+    repo = hub.add("org/tiny", TINY)
+    wanted = model(revision="v1.0", include=("*.json", "*.safetensors"), exclude=("onnx/",))
+    repo.refs["v1.0"] = repo.refs["main"]
+    before = locked(lock(store, wanted=wanted))
+    repo.commit({"config.json": b"moved"}, "v1.0")
+    assert locked(lock(store, before, wanted)) == before
+    pinned = replace(wanted, revision=before.revision)
+    assert locked(lock(store, before, pinned)) == before
 
 
 def test_a_locked_model_is_fetched_on_another_machine(

@@ -105,8 +105,9 @@ def test_small_files_that_were_cut_off_go_on_too(hub: Hub, store: Store) -> None
     hub.mend()
     hub.forget()
     assert fetch(lock(store), store)["vocab.txt"] == data
-    (asked,) = hub.asked("/resolve-cache/")
-    assert (asked.begin, asked.sent) == (100_000, 200_000)
+    # The card may have been on its way, too, when the other thread failed.
+    bodies = [asked for asked in hub.asked("/resolve-cache/") if "vocab.txt" in asked.path]
+    assert [(asked.begin, asked.sent) for asked in bodies] == [(100_000, 200_000)]
 
 
 @pytest.mark.parametrize("path", ["model.safetensors", "config.json"])
@@ -133,6 +134,18 @@ def test_a_size_that_is_not_the_files_is_refused(
     with pytest.raises(IntegrityError, match=f"expected {size + more} bytes, found {size}"):
         fetch(lock(store), store)
     assert not list(folder.glob("blobs/*"))
+
+
+def test_a_small_file_does_not_fill_the_disk(hub: Hub, store: Store, folder: Path) -> None:
+    hub.add("org/tiny", {"config.json": b"{}"})
+    body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(WEIGHTS), WEIGHTS)
+    endless = {"Transfer-Encoding": "chunked", "Content-Length": "2"}
+    hub.fault("/resolve-cache/", status=200, headers=endless, body=body)
+    with pytest.raises(IntegrityError, match=r"config\.json: expected 2 bytes, found more"):
+        lock(store)
+    assert sum(path.stat().st_size for path in folder.glob("staging/*/*")) <= 2
+    hub.mend()
+    assert fetch(lock(store), store) == {"config.json": b"{}"}
 
 
 def test_what_lay_damaged_in_the_store_is_fetched_anew(
@@ -168,7 +181,7 @@ def test_a_disk_without_room_is_said_before(
         f_bavail, f_frsize = 1, 1
 
     monkeypatch.setattr("os.statvfs", lambda _: Full)
-    with pytest.raises(SourceError, match="expected room for"):
+    with pytest.raises(SourceError, match=r"store: needs .* MiB, its disk has "):
         lock(store)
     assert not hub.asked("/resolve/")
 

@@ -127,7 +127,7 @@ def test_a_platform_that_does_not_travel_need_not_be_there(layout: Layout) -> No
     (layout.folder / "blobs" / "sha256" / arm["digest"][7:]).unlink()
     source = layout.finish(layout.index(layout.child(AMD), arm))
     check_complete(_resolve(layout, source))
-    with pytest.raises(SourceError, match="no such file"):
+    with pytest.raises(SourceError, match="expected a file, found none"):
         _resolve(layout, source, AMD, ARM)
 
 
@@ -277,7 +277,7 @@ def test_a_hostile_layout_is_refused(name: str, data: bytes, problem: str, layou
         ("docker://registry.airbundle.invalid/app", "expected HOST"),
         ("docker-daemon:", "expected .*PATH"),
         ("oci-archive:x.tar", "oci-archive: is not read by this version"),
-        ("docker-archive:gone.tar", "no such file"),
+        ("docker-archive:gone.tar", "expected a file, found none"),
     ],
 )
 def test_a_source_that_is_none(source: str, problem: str, tmp_path: Path) -> None:

@@ -216,8 +216,8 @@ def test_a_mirror_is_asked_instead(
     assert len(image.layers) == 2
 
 
-def test_docker_hub_is_asked_where_it_answers() -> None:
-    assert address("docker.io", {}) == "registry-1.docker.io"
+def test_docker_hub_keeps_its_name_since_its_login_has_it() -> None:
+    assert address("docker.io", {}) == "docker.io"
     assert address("ghcr.io", {"docker.io": "mirror.corp"}) == "ghcr.io"
     assert address("docker.io", {"docker.io": "mirror.corp/hub"}) == "mirror.corp/hub"
 
@@ -225,8 +225,15 @@ def test_docker_hub_is_asked_where_it_answers() -> None:
 @pytest.mark.parametrize("what", ["tag", "digest"])
 def test_an_image_that_is_not_there_is_named(what: str, registry: Registry, tmp_path: Path) -> None:
     reference = ":gone" if what == "tag" else f"@{Digest.of(b'gone')}"
-    with pytest.raises(SourceError, match=r"manifest .* of images/gone: "):
+    with pytest.raises(SourceError, match=f"expected an image images/gone{reference}, found none"):
         _resolve(f"docker://{registry.host}/images/gone{reference}", tmp_path)
+
+
+def test_an_image_that_a_mirror_lacks_names_the_mirror(registry: Registry, tmp_path: Path) -> None:
+    place = Reach(tmp_path, reach(tmp_path).store, {"docker.io": f"{registry.host}/hub"})
+    with pytest.raises(SourceError, match="expected an image hub/library/gone:1, found") as caught:
+        resolve_image("docker://gone:1", place, (AMD,))
+    assert "because of spec.registries.docker.io.mirror" in str(caught.value.hint)
 
 
 # What the tests of layouts refuse; here, what a registry takes and gives again.
@@ -297,7 +304,7 @@ def test_a_layer_that_the_registry_lost_is_named(
     image = _resolve(source, tmp_path)
     with pytest.raises(SourceError, match=lost["digest"]):
         fetch_all(image.remotes, reach(tmp_path).store, SILENT)
-    with pytest.raises(SourceError, match="no such file"):
+    with pytest.raises(SourceError, match="expected a file, found none"):
         image.open(image.layers[0].digest)
 
 

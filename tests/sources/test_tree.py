@@ -110,7 +110,7 @@ def test_the_folder_itself_may_not_be_a_link(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_and_a_file_are_named(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"gone: no such file"):
+    with pytest.raises(SourceError, match=r"gone: expected a folder, found none"):
         walk(tmp_path / "gone")
     _touch(tmp_path, "file")
     with pytest.raises(SourceError, match=r"file: not a directory"):

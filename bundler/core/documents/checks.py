@@ -6,10 +6,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bundler.core import version
-from bundler.core.yamltext import Path
+
+if TYPE_CHECKING:
+    from bundler.core.yamltext import Path
 
 LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 HOST = rf"{LABEL}(\.{LABEL})*"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from bundler.core.errors import BundlerError, DocumentError
+from bundler.core.errors import BundlerError, DocumentError, PolicyError
 from bundler.core.yamltext import Path, load_all, spell
 
 
@@ -18,16 +18,19 @@ class Places:
     where: str
 
     @contextmanager
-    def at(self, path: Path, name: str = "") -> Iterator[None]:
+    def at(self, path: Path, name: str = "", stated: Path | None = None) -> Iterator[None]:
         """Puts file, line and field, with the `name` of its item, before what fails within.
 
-        The error stays of its kind. A DocumentError has a file and line of its own, and keeps it.
+        A PolicyError is about what is `stated` somewhere else, if that is given. The error stays of
+        its kind. A DocumentError has a file and line of its own, and keeps it.
         """
         try:
             yield
         except DocumentError:
             raise
         except BundlerError as error:
+            if stated is not None and isinstance(error, PolicyError):
+                path = stated
             field = f"{spell(path)} ({name})" if name else spell(path)
             message = f"{self.mark(path)}: {field}: {error.message}"
             raise type(error)(message, error.hint) from error

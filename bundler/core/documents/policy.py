@@ -21,7 +21,7 @@ from bundler.core.documents.structure import parse_document
 
 # Rules without which there is no bundle to speak of, or nothing that could be let pass: a parameter
 # without a place would be shown to a site and change nothing.
-UNWAIVABLE = frozenset({"closure", "parameter-target"})
+UNWAIVABLE = frozenset({"closure", "parameter-target", "report"})
 
 _ALLOWED = matches(
     rf"(\*\.)?{HOST}(:[0-9]{{1,5}})?", "a host name, *.suffix, or either with a port", 260

@@ -6,7 +6,7 @@ never the last day, which is compared when a bundle is built.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from bundler.core import strictjson
 from bundler.core.documents.policy import Waiver
 from bundler.core.errors import IntegrityError
 from bundler.core.findings import Finding
+
+REPORT_RULE = "report"
 
 Findings = Mapping[str, tuple[Finding, ...]]
 
@@ -49,6 +51,36 @@ class Report:
         """Every finding that a policy let pass, once."""
         found = (each for group in self.findings.values() for each in group)
         return tuple(dict.fromkeys(each for each in found if each.waiver))
+
+
+def missing_evidence(
+    report: Report, targets: Mapping[str, int], models: Iterable[str], images: Iterable[str]
+) -> Findings:
+    """By where: what a report does not say though whoever wrote it should have looked.
+
+    `targets` are how many objects each has. The findings can't be waived: a policy is read before.
+    """
+    wanted = {f"checkov/{name}": count for name, count in targets.items()}
+    told = {
+        where: report.scanned.get(where, {}).get("objects") == count
+        for where, count in wanted.items()
+    }
+    for name in models:
+        where = f"models/{name}"
+        found = report.findings.get(where, ())
+        read = sum(report.scanned.get(where, {}).values())
+        told[where] = where in report.scanned and bool(read or found)
+    told |= {f"images/{name}": f"images/{name}" in report.scanned for name in images}
+    return {
+        where: (_unseen(where),)
+        for where, is_told in told.items()
+        if not is_told or where not in report.findings
+    }
+
+
+def _unseen(where: str) -> Finding:
+    problem = "the bundle's report does not say that all of this was looked at"
+    return Finding(REPORT_RULE, "error", where, problem, "build it anew, with a current airbundle")
 
 
 def parse_report(data: bytes, where: str) -> Report:

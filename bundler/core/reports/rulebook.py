@@ -61,6 +61,10 @@ RULEBOOK: Mapping[str, About] = {
         "A pod asks for more than Pod Security `restricted` admits.",
         f"Correct its securityContext, volumes and namespaces. {_WAIVE}",
     ),
+    "report": About(
+        "A bundle's report does not say that everything in it was looked at.",
+        "Build the bundle anew, with a current airbundle. This can't be waived.",
+    ),
     "rights": About(
         "A role or binding gives more rights than a workload needs.",
         f"Name the verbs, resources and groups that are needed, in a Role. {_WAIVE}",

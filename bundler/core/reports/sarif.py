@@ -15,7 +15,7 @@ from urllib.parse import quote
 from bundler import __version__
 from bundler.core.digest import Digest
 from bundler.core.findings import Finding
-from bundler.core.reports.rulebook import about
+from bundler.core.reports.rulebook import RULEBOOK, about
 
 _SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -54,13 +54,18 @@ def sarif(findings: Mapping[str, Sequence[Finding]], spec: str | None = None) ->
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2)
 
 
-def _rule(rule: str, findings: Mapping[Finding, object]) -> dict[str, object]:
+def _rule(rule: str, findings: Mapping[Finding, Sequence[str]]) -> dict[str, object]:
     words = about(rule)
+    title = words.title
+    if rule not in RULEBOOK:
+        # checkov's own title is in its findings, behind the place in the object.
+        message = next(each.message for each in findings if each.rule == rule)
+        title = message.partition(": ")[2] if message.startswith("/") else message
     severities = {each.severity for each in findings if each.rule == rule}
     return {
         "id": rule,
-        "shortDescription": {"text": words.title},
-        "fullDescription": {"text": words.title},
+        "shortDescription": {"text": title},
+        "fullDescription": {"text": title},
         "help": {"text": words.remedy},
         "defaultConfiguration": {"level": "error" if "error" in severities else "warning"},
     }

@@ -68,14 +68,27 @@ _SUFFIXES = {
     "console.aws.amazon.com": "aws",
     "csp.hci.ic.gov": "aws-iso-f",
     "public.ecr.aws": "aws",
+    "quicksight.aws.amazon.com": "aws",
     "sc2s.sgov.gov": "aws-iso-b",
     "signin.aws.amazon.com": "aws",
 }
 # Ends of hosts that several have: the region before them says which, and no region is commercial.
-_SHARED = ("amazonaws.com", "amazoncognito.com", "api.aws", "elasticbeanstalk.com", "on.aws")
+_SHARED = (
+    "amazonaws.com",
+    "amazoncognito.com",
+    "api.aws",
+    "awsapprunner.com",
+    "elasticbeanstalk.com",
+    "on.aws",
+    "quicksight.aws.amazon.com",
+)
+# Before the region in S3's older endpoints: s3-us-gov-west-1, s3-website-us-gov-west-1.
+_OLD_S3 = re.compile(r"^s3-(?:(?:fips|website)-)?")
 # Domains below which AWS names Kubernetes' labels and annotations; nothing answers there.
 _LABELS = re.compile(r"(?:eks|vpc|(?:[\w-]+\.)*k8s)\.amazonaws\.com")
 _PLACEHOLDER = re.compile(rf"{re.escape(PLACEHOLDER_HOST)}/[\w./-]+@sha256:[0-9a-f]{{64}}")
+# What word processors and web pages make of a hyphen.
+_DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015"), "-")
 _LONGEST = 80
 
 
@@ -95,7 +108,8 @@ def foreign(text: str, own: str, carried: frozenset[str] = frozenset()) -> set[N
         found.add(name)
         return " "
 
-    text = _PLACEHOLDER.sub(lambda match: "" if match[0] in carried else match[0], plain(text))
+    text = plain(text).translate(_DASHES)
+    text = _PLACEHOLDER.sub(lambda match: "" if match[0] in carried else match[0], text)
     for pattern, read in ((_ARN, _arn), (_HOST, _host), (_REGION, _region), (_ZONE, _zone)):
         text = pattern.sub(partial(cut, read=read), text)
     return found
@@ -111,20 +125,28 @@ def _host(match: re.Match[str]) -> Named | None:
     if _LABELS.fullmatch(host):
         return None
     name = host.lstrip("*.")
+    # Below the bare suffix are the hosts of several partitions: an exception for a proxy, say.
+    for suffix in _SHARED:
+        if name.endswith(f".{suffix}"):
+            return Named("host", host, _by_region(name.removesuffix(f".{suffix}")))
     for suffix, partition in _SUFFIXES.items():
         if name == suffix or name.endswith(f".{suffix}"):
             return Named("host", host, partition)
-    # Below the bare suffix are the hosts of several partitions: an exception for a proxy, say.
-    shared = next((each for each in _SHARED if name.endswith(f".{each}")), None)
-    return Named("host", host, _by_region(name)) if shared else None
+    return None
 
 
-def _by_region(host: str) -> str:
-    """Whose endpoint it is: the last region counts, since a bucket may have one in its name."""
-    regions = [_of_area(each["area"]) for each in _REGION.finditer(host)]
-    if regions:
-        return regions[-1]
-    return "aws-us-gov" if "us-gov" in host.split(".") else "aws"
+def _by_region(labels: str) -> str:
+    """Whose endpoint it is: the region stands last, or before the service (REGION.elb).
+
+    All else, and what stands before S3's own name, is called as a customer likes: a bucket.
+    """
+    *_, before, last = ("", *labels.split("."))
+    region = _REGION.fullmatch(_OLD_S3.sub("", last))
+    if region is None and not last.startswith("s3"):
+        region = _REGION.fullmatch(before)
+    if region is not None:
+        return _of_area(region["area"])
+    return "aws-us-gov" if last == "us-gov" else "aws"
 
 
 def _region(match: re.Match[str]) -> Named:

@@ -42,6 +42,6 @@ def open_repo(name: str) -> Repo:
             raise
         raise UsageError(
             f"hf://{name}: the hub's client is not installed ({error.name})",
-            "pip install airbundle[build]",
+            "pip install 'airbundle[build]', on the connected side",
         ) from error
     return Repo(name)

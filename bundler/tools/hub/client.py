@@ -1,16 +1,18 @@
 """One repository of the hub: revisions, listings and bytes, through `huggingface_hub` 2.4.
 
-Its session brings HF_TOKEN, HF_HUB_OFFLINE, proxies and SSL_CERT_FILE, and its backoff waits as
-the hub asks (429, 5xx). Its own downloads are not used: since 2.4 they give each attempt a new
-temporary file, so that nothing is left to resume after a cut (docs/decisions/0026).
+It brings HF_TOKEN, HF_HUB_OFFLINE, proxies and SSL_CERT_FILE; session.py asks. Its own downloads
+are not used: since 2.4 they give each attempt a new temporary file, so that nothing is left to
+resume after a cut (docs/decisions/0026).
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -21,29 +23,28 @@ from huggingface_hub.utils import (
     build_hf_headers,
     fix_hf_endpoint_in_url,
     get_session,
-    hf_raise_for_status,
-    http_backoff,
-    http_stream_backoff,
     validate_repo_id,
 )
 
 from bundler import __version__
 from bundler.core.digest import Digest
 from bundler.core.errors import IntegrityError, SourceError, UsageError
+from bundler.tools.http import is_loopback, pause
 from bundler.tools.hub import HubFile
 from bundler.tools.hub.errors import BROKEN, translated
+from bundler.tools.hub.session import ATTEMPTS, open_stream, read_page
 
-ATTEMPTS = 5
 MAX_ENTRIES = 100_000
-TIMEOUT = httpx2.Timeout(connect=10.0, read=60.0, write=60.0, pool=60.0)
+# Of a listing, in bytes: a page has a thousand entries of some hundred bytes each.
+MAX_PAGE = 16 * 1024**2
+MAX_LISTING = 64 * 1024**2
 # The hub's CDN gives no more than 50 GB in one answer (`constants.MAX_HTTP_DOWNLOAD_SIZE`).
 SPAN = 32 * 1024**3
 
-# A connection that broke after it stood: an answer is asked for again.
-_RESETS = (httpx2.ReadError, httpx2.WriteError, httpx2.CloseError, httpx2.RemoteProtocolError)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
-_LONGEST_PAUSE = 60.0
+# The largest number that every reader of JSON knows (RFC 8259, 6).
+_MAX_SIZE = 2**53 - 1
 
 
 class Repo:
@@ -81,7 +82,8 @@ class Repo:
             return revision
         url = f"{self.endpoint}/api/models/{self.name}/revision/{quote(revision, safe='')}"
         with translated(self.what, self.endpoint, revision):
-            commit = self._get(url).json()["sha"]
+            _, body = read_page(url, self._headers(), MAX_PAGE, self.what)
+            commit = json.loads(body)["sha"]
             if not _COMMIT.fullmatch(commit):
                 raise ValueError(f"no commit: {commit!r}")
             return str(commit)
@@ -90,21 +92,30 @@ class Repo:
         """Every file of `commit`, as the hub lists them: a thousand with each request."""
         url = f"{self.endpoint}/api/models/{self.name}/tree/{commit}?recursive=true"
         found: list[HubFile | None] = []
+        asked: set[str] = set()
+        left = MAX_LISTING
         with translated(self.what, self.endpoint, commit):
             while url:
-                response = self._get(url)
-                page = response.json()
+                if url in asked:
+                    raise SourceError(f"{self.what}: its listing goes on where it already was")
+                asked.add(url)
+                limit = min(MAX_PAGE, left)
+                response, body = read_page(url, self._headers(), limit, self.what)
+                left -= len(body)
+                page = json.loads(body)
                 found += [_file(item) if item["type"] == "file" else None for item in page]
                 if len(found) > MAX_ENTRIES:
                     raise SourceError(f"{self.what}: has more than {MAX_ENTRIES} files and folders")
                 url = self._next(url, response) if page else ""
-        return tuple(file for file in found if file)
+        files = tuple(file for file in found if file)
+        _check_sizes(files, self.what)
+        return files
 
     def read(self, commit: str, path: str, offset: int, size: int) -> Iterator[bytes]:
         """The bytes of a file of `size` bytes from `offset` on, also after the connection broke.
 
-        IntegrityError when the hub has another size for it. What it gives is for the caller to
-        hash; it may end early.
+        IntegrityError when the hub has another size for it, or gives more. What it gives is for the
+        caller to hash; it may end early.
         """
         broken = 0
         while offset < size:
@@ -112,6 +123,8 @@ class Repo:
             try:
                 for chunk in self._stream(commit, path, offset, size):
                     offset += len(chunk)
+                    if offset > size:
+                        raise _other_bytes(f"{self.what}: {path}", size, "more")
                     broken = 0
                     yield chunk
             except BROKEN as error:
@@ -119,7 +132,7 @@ class Repo:
                 if broken == ATTEMPTS:
                     with translated(f"{self.what}: {path}", self.endpoint, commit):
                         raise error
-                time.sleep(min(0.5 * 2 ** (broken - 1), _LONGEST_PAUSE))
+                time.sleep(pause(broken))
             else:
                 if offset == before:
                     return
@@ -132,23 +145,12 @@ class Repo:
             headers = self._headers()
             if (offset, end) != (0, size):
                 headers["Range"] = f"bytes={offset}-{end - 1}"
-            with http_stream_backoff(
-                "GET", url, headers=headers, timeout=TIMEOUT, retry_on_exceptions=()
-            ) as response:
-                hf_raise_for_status(response)
+            with closing(open_stream(url, headers, what)) as response:
                 unwanted = _check_answer(response, offset, size, what)
                 for chunk in response.iter_bytes():
                     if len(chunk) > unwanted:
                         yield chunk[unwanted:]
                     unwanted = max(0, unwanted - len(chunk))
-
-    def _get(self, url: str) -> httpx2.Response:
-        headers = self._headers()
-        response = http_backoff(
-            "GET", url, headers=headers, timeout=TIMEOUT, retry_on_exceptions=_RESETS
-        )
-        hf_raise_for_status(response)
-        return response
 
     def _headers(self) -> dict[str, str]:
         """A token goes to the endpoint alone: the session takes it off when it is redirected."""
@@ -169,11 +171,16 @@ class Repo:
 def _endpoint(text: str) -> str:
     try:
         parts = urlsplit(text)
-        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        host = parts.hostname if parts.scheme in ("http", "https") and parts.port != 0 else None
     except ValueError:
-        good = False
-    if not good:
+        host = None
+    if not host:
         raise UsageError("HF_ENDPOINT: is no URL of a hub", "write https://HOST[:PORT][/PATH]")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise UsageError(
+            f"HF_ENDPOINT: {host} is to be asked by http, which everyone on the way can read",
+            "write https://; http is for a hub on loopback",
+        )
     return text.rstrip("/")
 
 
@@ -182,7 +189,7 @@ def _file(item: Any) -> HubFile:
     lfs = item.get("lfs")
     size = lfs["size"] if lfs else item["size"]
     path, oid = item["path"], item["oid"]
-    if not (isinstance(path, str) and type(size) is int and size >= 0):
+    if not (isinstance(path, str) and type(size) is int and 0 <= size <= _MAX_SIZE):
         raise ValueError("no file's path and size")
     if not _COMMIT.fullmatch(oid):
         raise ValueError("no name of a git blob")
@@ -192,10 +199,27 @@ def _file(item: Any) -> HubFile:
         raise ValueError(error.message) from error
 
 
+def _check_sizes(files: Sequence[HubFile], what: str) -> None:
+    """SourceError when the same bytes are said to have two sizes."""
+    sizes: dict[str, int] = {}
+    for file in files:
+        found = sizes.setdefault(str(file.sha256 or file.oid), file.size)
+        if found != file.size:
+            raise SourceError(
+                f"{what}: {file.path}: the hub lists it with {file.size} bytes, "
+                f"and the same content with {found}"
+            )
+
+
+def _other_bytes(what: str, size: int, found: str) -> IntegrityError:
+    return IntegrityError(
+        f"{what}: expected {size} bytes, found {found}",
+        "its source gives other bytes than it promised",
+    )
+
+
 def _check_answer(response: httpx2.Response, offset: int, size: int, what: str) -> int:
     """How many bytes come before the wanted ones: a server may ignore a range."""
-    if (packed := response.headers.get("Content-Encoding", "identity")) != "identity":
-        raise SourceError(f"{what}: expected plain bytes, found Content-Encoding {packed[:100]!r}")
     if response.status_code != httpx2.codes.PARTIAL_CONTENT:
         begin, total = 0, response.headers.get("Content-Length", "*")
     else:
@@ -204,8 +228,5 @@ def _check_answer(response: httpx2.Response, offset: int, size: int, what: str) 
         if begin != offset:
             raise SourceError(f"{what}: expected the bytes from {offset} on, found others")
     if total not in ("*", str(size)):
-        raise IntegrityError(
-            f"{what}: expected {size} bytes, found {total}",
-            "its source gives other bytes than it promised",
-        )
+        raise _other_bytes(what, size, total)
     return offset - begin

@@ -20,6 +20,7 @@ from huggingface_hub.errors import (
 )
 
 from bundler.core.errors import BundlerError, SourceError
+from bundler.tools.http import reason
 
 # What may be over with the next attempt.
 BROKEN = (httpx2.NetworkError, httpx2.TimeoutException, httpx2.RemoteProtocolError)
@@ -110,9 +111,9 @@ def _unreachable(what: str, host: str, error: httpx2.HTTPError) -> SourceError:
     if isinstance(error, httpx2.TimeoutException):
         return SourceError(f"{what}: {host}: no answer in time", _NETWORK)
     if isinstance(error, httpx2.ProxyError):
-        return SourceError(f"{what}: the proxy on the way to {host}: {error}", _NETWORK)
+        return SourceError(f"{what}: the proxy on the way to {host}: {reason(error)}", _NETWORK)
     hint = _AUTHORITY if "CERTIFICATE_VERIFY_FAILED" in str(error) else _NETWORK
-    return SourceError(f"{what}: {host}: {str(error) or type(error).__name__}", hint)
+    return SourceError(f"{what}: {host}: {reason(error)}", hint)
 
 
 def _shown(endpoint: str) -> str:

@@ -5,6 +5,6 @@ challenges, `credentials` reads what `docker login` left.
 """
 
 from bundler.tools.registry.destination import RegistryDestination
-from bundler.tools.registry.source import RegistrySource
+from bundler.tools.registry.source import NoImageError, RegistrySource
 
-__all__ = ["RegistryDestination", "RegistrySource"]
+__all__ = ["NoImageError", "RegistryDestination", "RegistrySource"]

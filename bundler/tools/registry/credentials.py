@@ -37,7 +37,7 @@ def find_credentials(host: str) -> Credentials | None:
         return None
     try:
         config = auth.load_config(str(path), _content(path))
-    except (errors.DockerException, ValueError, TypeError) as error:
+    except (errors.DockerException, AttributeError, ValueError, TypeError) as error:
         raise _damaged(path) from error
     helper = config.get_credential_store(host)
     if helper is not None and shutil.which(f"{_HELPER}{helper}") is None:
@@ -49,6 +49,8 @@ def find_credentials(host: str) -> Credentials | None:
         found = auth.resolve_authconfig(config, host)
         return _credentials(found or {})
     except (errors.DockerException, OSError, ValueError, KeyError, TypeError) as error:
+        if helper is None:
+            raise _damaged(path) from error
         # Its words may be the helper's output, and so the password.
         raise SourceError(
             f"{path}: {_HELPER}{helper} does not give the login for {host}",

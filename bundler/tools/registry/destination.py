@@ -11,7 +11,7 @@ from bundler.core.destination import check_tag
 from bundler.core.digest import Descriptor, Digest
 from bundler.core.errors import IntegrityError
 from bundler.tools.http import ATTEMPTS, Answer, Sleep
-from bundler.tools.registry.site import ACCEPT, CONTENT_DIGEST, Site, blob_of
+from bundler.tools.registry.site import ACCEPT, CONTENT_DIGEST, Site
 
 
 class RegistryDestination:
@@ -36,11 +36,11 @@ class RegistryDestination:
         answer = self._session.send("HEAD", path, login=self._site.login(repository))
         if answer.status == 404:
             return False
-        self._site.expect(answer, blob_of(repository, blob), 200)
+        self._site.expect(answer, self._site.blob_of(repository, blob), 200)
         size = answer.headers.get("content-length", str(blob.size))
         if size != str(blob.size):
             raise IntegrityError(
-                f"{self._session.what}: {blob_of(repository, blob)}: "
+                f"{self._session.what}: {self._site.blob_of(repository, blob)}: "
                 f"expected {blob.size} bytes, found {size}"
             )
         return True
@@ -51,7 +51,7 @@ class RegistryDestination:
         uploads = f"{self._site.path(repository)}/blobs/uploads/"
         login = self._site.login(repository, shared=source)
         answer = self._session.send("POST", uploads, params=params, login=login)
-        self._site.expect(answer, blob_of(repository, blob), 201, 202)
+        self._site.expect(answer, self._site.blob_of(repository, blob), 201, 202)
         if answer.status == 201:
             return True
         self._session.send("DELETE", self._location(answer, repository), login=login)
@@ -59,7 +59,7 @@ class RegistryDestination:
 
     def put_blob(self, repository: str, blob: Descriptor, chunks: Iterable[bytes]) -> None:
         """By POST and one PUT, streamed; after a failure for a time, HEAD and then again."""
-        what = blob_of(repository, blob)
+        what = self._site.blob_of(repository, blob)
         again = False
 
         def attempt() -> Answer:
@@ -87,7 +87,7 @@ class RegistryDestination:
     ) -> None:
         """By PUT, of the bytes as they are."""
         reference = str(manifest.digest) if tag is None else check_tag(tag)
-        what = f"manifest {reference} of {repository}"
+        what = self._site.manifest_of(repository, reference)
         answer = self._session.send(
             "PUT",
             f"{self._site.path(repository)}/manifests/{reference}",
@@ -106,7 +106,7 @@ class RegistryDestination:
         login = self._site.login(repository)
         uploads = f"{self._site.path(repository)}/blobs/uploads/"
         begun = self._session.send("POST", uploads, login=login)
-        self._site.expect(begun, f"upload to {repository}", 202)
+        self._site.expect(begun, f"upload to {self._site.name(repository)}", 202)
         place = self._location(begun, repository)
         place += f"{'&' if '?' in place else '?'}digest={blob.digest}"
         return self._session.upload(place, blob.size, _Counted(blob, chunks), login)
@@ -118,10 +118,10 @@ class RegistryDestination:
             elsewhere = parts.netloc and _origin(parts) != _origin(urlsplit(self._site.base))
         except ValueError as error:
             problem = "names a place for the upload that is no URL"
-            raise self._site.error(repository, problem) from error
+            raise self._site.error(self._site.name(repository), problem) from error
         if elsewhere or not parts.path.startswith("/"):
             raise self._site.error(
-                repository,
+                self._site.name(repository),
                 "wants the upload sent to "
                 f"{parts.scheme}://{parts.hostname or ''}, expected {self._site.base}",
                 "behind a proxy, the registry must know its outward name",
@@ -134,7 +134,7 @@ class RegistryDestination:
         answer = self._session.send("HEAD", path, headers={"Accept": ACCEPT}, login=login)
         if answer.status == 404:
             return None
-        what = f"manifest {reference} of {repository}"
+        what = self._site.manifest_of(repository, reference)
         self._site.expect(answer, what, 200)
         if CONTENT_DIGEST in answer.headers:
             return Digest.parse(answer.headers[CONTENT_DIGEST])

@@ -167,7 +167,7 @@ class Login(httpx.Auth):
             token = fields.get("token") or fields.get("access_token")
             lifetime = max(_LIFETIME, float(fields.get("expires_in") or _LIFETIME))
             found = status == httpx.codes.OK and _TOKEN.fullmatch(token)
-        except (ValueError, TypeError, AttributeError, RecursionError):
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             found = None
         if not found:
             raise self.logins.error(

@@ -56,6 +56,14 @@ class Site:
         self._actions = actions
         self._logins = Logins(self.session.what, host, find_credentials)
 
+    def blob_of(self, repository: str, blob: Descriptor) -> str:
+        """The blob's name in messages."""
+        return f"blob {blob.digest} of {self.name(repository)}"
+
+    def manifest_of(self, repository: str, reference: str) -> str:
+        """The manifest's name in messages."""
+        return f"manifest {reference} of {self.name(repository)}"
+
     def name(self, repository: str) -> str:
         """`repository` with the prefix before it; SourceError when no registry takes it."""
         prefix = f"{self.registry.prefix}/" if self.registry.prefix else ""
@@ -113,16 +121,15 @@ def _authorities(host: str) -> list[Path]:
     return sorted((DOCKER_CERTIFICATES / host).glob("*.crt"))
 
 
-def blob_of(repository: str, blob: Descriptor) -> str:
-    """The blob's name in messages."""
-    return f"blob {blob.digest} of {repository}"
+def codes(answer: Answer) -> list[tuple[str, str]]:
+    """Codes and words of the specification's error document; nothing if the answer is none."""
+    try:
+        errors = json.loads(answer.body)["errors"]
+        return [(str(error["code"]), str(error["message"])) for error in errors[:3]]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return []
 
 
 def _reasons(answer: Answer) -> str:
-    """The codes of the specification's error document, if the answer is one."""
-    try:
-        errors = json.loads(answer.body)["errors"]
-        codes = [f"{error['code']}: {error['message']}"[:200] for error in errors[:3]]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return ""
-    return f" ({'; '.join(codes)})" if codes else ""
+    said = [f"{code}: {message}"[:200] for code, message in codes(answer)]
+    return f" ({'; '.join(said)})" if said else ""

@@ -7,10 +7,14 @@ from collections.abc import Iterator
 
 from bundler.core.destination import check_tag
 from bundler.core.digest import Descriptor, Digest
-from bundler.core.errors import IntegrityError
-from bundler.tools.download import ahead, download
+from bundler.core.errors import IntegrityError, SourceError
+from bundler.tools.download import download
 from bundler.tools.http import Answer, Sleep
-from bundler.tools.registry.site import ACCEPT, CONTENT_DIGEST, Site, blob_of
+from bundler.tools.registry.site import ACCEPT, CONTENT_DIGEST, Site, codes
+
+
+class NoImageError(SourceError):
+    """The registry has no manifest under this tag or digest, or no such repository."""
 
 
 class RegistrySource:
@@ -27,17 +31,19 @@ class RegistrySource:
     def manifest(self, repository: str, reference: str) -> tuple[str, bytes]:
         """Media type (as answered, "" when it isn't said) and bytes, 4 MiB at most.
 
-        `reference` is a tag or a digest; IntegrityError when the bytes have another digest than
-        `reference` or the registry says.
+        `reference` is a tag or a digest; NoImageError when there is none under it, IntegrityError
+        when the bytes have another digest than `reference` or the registry says.
         """
         digest = Digest.parse(reference) if ":" in reference else None
-        what = f"manifest {digest or check_tag(reference)} of {repository}"
+        what = self._site.manifest_of(repository, str(digest or check_tag(reference)))
         answer = self._site.session.send(
             "GET",
             f"{self._site.path(repository)}/manifests/{reference}",
             headers={"Accept": ACCEPT},
             login=self._site.login(repository),
         )
+        if answer.status == 404:
+            raise self._no_image(repository, f"{'@' if digest else ':'}{reference}", answer)
         self._site.expect_manifest(answer, what)
         found = str(Digest.of(answer.body))
         expected = str(digest or answer.headers.get(CONTENT_DIGEST, found))
@@ -55,20 +61,26 @@ class RegistrySource:
         Continued by Range where a connection broke. IntegrityError when there are more or fewer
         of them than `blob` says.
         """
-        what = blob_of(repository, blob)
+        what = self._site.blob_of(repository, blob)
 
         def expect(answer: Answer) -> None:
             self._site.expect(answer, what, 200, 206)
 
-        return ahead(
-            download(
-                self._site.session,
-                f"{self._site.path(repository)}/blobs/{blob.digest}",
-                self._site.login(repository),
-                what,
-                range(offset, blob.size),
-                expect,
-            )
+        return download(
+            self._site.session,
+            f"{self._site.path(repository)}/blobs/{blob.digest}",
+            self._site.login(repository),
+            what,
+            range(offset, blob.size),
+            expect,
+        )
+
+    def _no_image(self, repository: str, reference: str, answer: Answer) -> NoImageError:
+        said = " ".join([str(answer.status), *(code[:100] for code, _ in codes(answer))])
+        name = f"{self._site.name(repository)}{reference}"
+        return NoImageError(
+            f"{self._site.session.what}: expected an image {name}, found none ({said})",
+            "check its path and its tag, or push the image there",
         )
 
     def close(self) -> None:

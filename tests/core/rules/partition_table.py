@@ -113,6 +113,36 @@ FOREIGN: tuple[tuple[str, JsonObject, str], ...] = (
         "host 'us-gov-west-1.s3.us-east-1.amazonaws.com' of the partition aws",
     ),
     (
+        "a bucket called like a region, where the region goes unsaid",
+        env("S3", "https://us-gov-west-1.s3.amazonaws.com"),
+        "host 'us-gov-west-1.s3.amazonaws.com' of the partition aws",
+    ),
+    (
+        "a bucket with a region in its name",
+        env("S3", "https://us-gov-west-1-models.s3.amazonaws.com"),
+        "host 'us-gov-west-1-models.s3.amazonaws.com' of the partition aws",
+    ),
+    (
+        "a bucket called like an endpoint",
+        env("S3", "s3-us-gov-west-1.x.s3.amazonaws.com"),
+        "host 's3-us-gov-west-1.x.s3.amazonaws.com' of the partition aws",
+    ),
+    (
+        "a faster bucket",
+        env("S3", "us-gov-west-1.s3-accelerate.amazonaws.com"),
+        "host 'us-gov-west-1.s3-accelerate.amazonaws.com' of the partition aws",
+    ),
+    (
+        "a bucket called like GovCloud",
+        env("S3", "us-gov.x.s3.amazonaws.com"),
+        "host 'us-gov.x.s3.amazonaws.com' of the partition aws",
+    ),
+    (
+        "an environment called like a region",
+        env("APP", "app-us-gov-west-1.elasticbeanstalk.com"),
+        "host 'app-us-gov-west-1.elasticbeanstalk.com' of the partition aws",
+    ),
+    (
         "an old endpoint",
         env("S3", "s3-eu-west-1.amazonaws.com"),
         "host 's3-eu-west-1.amazonaws.com'",
@@ -139,6 +169,21 @@ FOREIGN: tuple[tuple[str, JsonObject, str], ...] = (
         "a console",
         args("https://us-east-1.console.aws.amazon.com/s3"),
         "host 'us-east-1.console.aws.amazon.com' of the partition aws",
+    ),
+    (
+        "QuickSight",
+        args("https://quicksight.aws.amazon.com/sn/start"),
+        "host 'quicksight.aws.amazon.com' of the partition aws",
+    ),
+    ("App Runner", args("https://x.awsapprunner.com"), "host 'x.awsapprunner.com'"),
+    (
+        "App Runner with a region",
+        args("https://x.us-east-1.awsapprunner.com"),
+        "host 'x.us-east-1.awsapprunner.com' of the partition aws",
+    ),
+    *(
+        (f"a dash U+{ord(dash):X}", args(f"us{dash}east{dash}1"), "region 'us-east-1'")
+        for dash in "\u2010\u2011\u2012\u2013\u2014\u2015"
     ),
     ("a public image", args("--image", "public.ecr.aws/x/y:1"), "host 'public.ecr.aws'"),
     (
@@ -172,6 +217,12 @@ OWN: tuple[tuple[str, JsonObject], ...] = (
     ("its zone's id", args("--zone-id=usgw1-az2")),
     ("its endpoint", env("S3", "https://s3-fips.us-gov-west-1.amazonaws.com")),
     ("its old endpoint", env("S3", "s3-us-gov-west-1.amazonaws.com")),
+    ("its old website", env("S3", "models.s3-website-us-gov-west-1.amazonaws.com")),
+    ("its load balancer", args("x-1.us-gov-west-1.elb.amazonaws.com")),
+    ("its cluster", args("https://ABC.gr7.us-gov-west-1.eks.amazonaws.com")),
+    ("its private endpoint", args("vpce-1.s3.us-gov-west-1.vpce.amazonaws.com")),
+    ("its bucket in two labels", env("S3", "a.us-east.s3.us-gov-west-1.amazonaws.com")),
+    ("its QuickSight", args("https://us-gov-west-1.quicksight.aws.amazon.com")),
     ("its endpoint without a region", env("IAM", "https://iam.us-gov.amazonaws.com")),
     ("its console", args("https://console.amazonaws-us-gov.com")),
     ("its registry", args("123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com/team/x")),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -27,12 +30,16 @@ class Asked:
 
 @dataclass
 class Reply:
-    """What is answered; `cut` ends the connection after so many bytes of the body."""
+    """What is answered; `cut` ends the connection after so many bytes of the body.
+
+    With `reset` it ends as where a machine in between has forgotten it: with a reset.
+    """
 
     status: int
     headers: list[tuple[str, str]] = field(default_factory=list)
     body: bytes = b""
     cut: int | None = None
+    reset: bool = False
 
     def set(self, name: str, value: str | None) -> None:
         """Gives one header another value, or takes it away."""
@@ -64,6 +71,10 @@ def serving(answer: Callable[[Asked], Reply]) -> Iterator[str]:
                 self.wfile.flush()
             if reply.cut is not None:
                 self.close_connection = True
+            if reply.reset:
+                linger = struct.pack("ii", 1, 0)
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                os.close(self.connection.detach())
 
         do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = handle_one  # noqa: N815
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from docker import auth, errors
 
 from bundler.core.errors import SourceError
 from bundler.tools.registry.credentials import Credentials, find_credentials
@@ -115,6 +116,19 @@ def test_a_helper_without_a_login_leaves_it_to_the_file(
     auth = base64.b64encode(b"me:hunter2").decode()
     docker_config.write_text(json.dumps({"credsStore": "own", "auths": {HOST: {"auth": auth}}}))
     assert find_credentials(HOST) == Credentials("me", PASSWORD)
+
+
+def test_where_no_helper_is_asked_the_file_is_named(
+    docker_config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise errors.DockerException(PASSWORD)
+
+    docker_config.write_text(json.dumps({"auths": {HOST: {}}}))
+    monkeypatch.setattr(auth, "resolve_authconfig", refuse)
+    with pytest.raises(SourceError, match="is not a configuration of Docker's") as caught:
+        find_credentials(HOST)
+    assert PASSWORD not in f"{caught.value.message} {caught.value.hint}"
 
 
 def test_a_missing_helper_is_named(docker_config: Path) -> None:

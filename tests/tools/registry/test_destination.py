@@ -20,6 +20,7 @@ from bundler.tools.registry.destination import _Counted
 
 DATA = b"weights" * 1000
 BLOB = Descriptor.of("application/vnd.oci.image.layer.v1.tar", DATA)
+MONDAY = "Mon, 01 Jan 2024 00:00:00 GMT"
 SECRET = "hunter2"
 UPLOAD = f"/v2/p/x/blobs/uploads/1?_state={SECRET}%3D"
 
@@ -126,6 +127,22 @@ def test_a_pause_is_bounded_and_needs_no_clock(connect: Connect, asked: str, wai
     destination, server = connect(answer(429, retry_after=asked), answer(404))
     assert not destination.has_blob("x", BLOB)
     assert server.pauses == [waited]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "soon",
+        "Mon, 01 Jan 99999999999 00:00:00 GMT",
+        "Mon, 01 Jan 2024 00:00:00 +99999999999999999999",
+    ],
+)
+@pytest.mark.parametrize("which", ["retry_after", "date"])
+def test_a_date_that_is_none_asks_for_nothing(connect: Connect, asked: str, which: str) -> None:
+    dates = {"retry_after": MONDAY, "date": MONDAY, which: asked}
+    destination, server = connect(answer(429, **dates), answer(404))
+    assert not destination.has_blob("x", BLOB)
+    assert server.pauses == [0.5]
 
 
 def test_after_a_broken_upload_the_registry_is_asked_first(connect: Connect) -> None:

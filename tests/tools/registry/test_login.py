@@ -248,6 +248,7 @@ def test_a_token_service_that_serves_only_users() -> None:
         (200, {"token": "a\r\nX: y"}),
         (200, {"token": "t", "expires_in": "soon"}),
         (200, {"token": "t", "expires_in": [5]}),
+        (200, {"token": "t", "expires_in": 10**400}),
         (404, {"token": "t"}),
         (307, None),
     ],

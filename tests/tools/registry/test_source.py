@@ -62,11 +62,13 @@ def test_repositories_lie_below_the_prefix(registry: Registry, source: Source) -
 
 @pytest.mark.needs("docker-registry")
 def test_what_is_not_there_is_named(registry: Registry, source: Source) -> None:
-    with pytest.raises(SourceError, match=r"manifest v9 of none/x: answered 404 \(MANIFEST_UNKN"):
-        source(registry.host).manifest("none/x", "v9")
+    absence = rf"^registry {registry.host}: expected an image none/x:v9, found none \(404 MANIFEST"
+    with pytest.raises(SourceError, match=absence) as caught:
+        source(f"{registry.host}/none").manifest("x", "v9")
+    assert caught.value.hint
     absent = Descriptor.of("a/b", b"absent")
     with pytest.raises(SourceError, match=rf"blob {absent.digest} of none/x: answered 404 \(BLOB"):
-        next(source(registry.host).blob("none/x", absent, 0))
+        next(source(f"{registry.host}/none").blob("x", absent, 0))
 
 
 @pytest.mark.needs("docker-registry")
@@ -146,3 +148,4 @@ def test_docker_hub_answers_elsewhere(name: str) -> None:
     with closing(site.Site(name, "pull", lambda seconds: None)) as hub:
         assert hub.base == "https://registry-1.docker.io"
         assert hub.session.what == f"registry {name}"
+        assert hub.login("library/x").logins.host == name
