@@ -12,7 +12,7 @@ CHUNK = 256 * 1024
 FREE_BYTES = 1024**3
 MOST_TIMES = 100
 # What beginning a gzip member costs, as bytes unpacked; some tools write one for each file.
-_GZIP_MEMBER = 8 * 1024
+_GZIP_MEMBER = 6 * 1024
 # What zstd's decoder may be made to keep; `zstd --ultra` writes frames of up to 128 MiB.
 _MAX_WINDOW = 128 * 1024**2
 _GZIP = re.compile(rb"\x1f\x8b")

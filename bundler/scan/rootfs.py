@@ -18,6 +18,7 @@ from bundler.scan.tarstream import MAX_PATH
 MAX_KEPT = 96 * 1024**2
 # For all layers: folders on the way to names, what links name, what whiteouts look at.
 MAX_STEPS = 100_000_000
+_VISIT = 5  # such a look, in steps
 _ENTRY = 300
 _PACKAGE = 450
 _NO_ROOM = "has more links and packages than are kept"
@@ -171,7 +172,7 @@ class RootFs:
 
     def _kept(self, name: str, found: Leaf | Folder, before: int) -> Leaf | Folder | None:
         """What stays of it when earlier layers' things go; None when nothing does."""
-        self._take(1)
+        self._take(_VISIT)
         if isinstance(found, dict):
             rest = ((below, self._kept(below, each, before)) for below, each in found.items())
             if kept := {below: each for below, each in rest if each}:

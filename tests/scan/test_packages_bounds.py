@@ -169,7 +169,7 @@ def test_os_release_is_short() -> None:
     assert place.problem == "has 100000 bytes, more than 65536"
 
 
-SIZE = 1024**2
+SIZE = 512 * 1024
 LONG_FILES = {
     "a text": metadata("a") + b"x\n" * (SIZE // 2),
     "a line": metadata("a", more=f"License: {'x' * SIZE}\n"),
