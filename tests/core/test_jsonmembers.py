@@ -52,7 +52,7 @@ def test_an_object_within() -> None:
         (b'{"\xff":1}', "utf-8"),
         (b'{"\\ud800":1}', "half of a surrogate pair"),
         (b'{"a\n":1}', "control character"),
-        (b'{"a":' + b"[" * 65 + b"]" * 65 + b"}", "deeper than 64"),
+        pytest.param(b'{"a":' + b"[" * 65 + b"]" * 65 + b"}", "deeper than 64", id="deep"),
     ],
 )
 def test_what_is_no_object_is_refused(data: bytes, problem: str) -> None:
