@@ -26,7 +26,8 @@ def test_every_row_is_measured_and_nothing_stays(tmp_path: Path) -> None:
     assert all(row.value > 0 for row in found.values() if row.unit == "s")
     for name in ("build --locked", "verify", "push", "pull", "cold gate"):
         assert found[name].ratio
-    assert found["push, written"].value == 0
+    # None of the 18 MiB; a few pages may be the times of inodes that were read for the first time.
+    assert found["push, written"].value < 1
     assert found["build --locked, extra disk"].value > 19
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
