@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from bundler.archive.store import Store
+from bundler.archive.together import together
 from bundler.core.digest import Digest
 from bundler.core.progress import Progress
 
@@ -61,50 +60,10 @@ def fetch_all(remotes: Iterable[Remote], store: Store, progress: Progress) -> No
     total = sum(each.size for each in wanted.values())
     store.require_room(total - sum(store.held(digest) for digest in wanted))
     progress.phase("downloading", total)
-    work = _Work(store, progress)
-    with ThreadPoolExecutor(THREADS) as pool:
-        try:
-            # The largest first: a small one fills the gap at the end, a large one makes it.
-            wait([pool.submit(work.fetch, each) for each in sorted(wanted.values(), key=_order)])
-        finally:
-            work.ended.set()
-    if work.errors:
-        raise work.errors[0]
+    # The largest first: a small one fills the gap at the end, a large one makes it.
+    largest_first = sorted(wanted.values(), key=_order)
+    together(lambda each, shared: each.fetch(store, shared), largest_first, progress, THREADS)
 
 
 def _order(remote: Remote) -> tuple[int, Digest]:
     return -remote.size, remote.digest
-
-
-class _EndedError(Exception):
-    """Another download failed, or the user has had enough."""
-
-
-class _Work:
-    """What the threads share. It is a Progress, too, whose `advance` ends them."""
-
-    def __init__(self, store: Store, progress: Progress) -> None:
-        self.ended = threading.Event()
-        self.errors: list[BaseException] = []
-        self._store = store
-        self._progress = progress
-
-    def fetch(self, remote: Remote) -> None:
-        if self.ended.is_set():
-            return
-        try:
-            remote.fetch(self._store, self)
-        except _EndedError:
-            pass
-        except BaseException as error:
-            self.errors.append(error)
-            self.ended.set()
-            raise
-
-    def phase(self, label: str, total: int | None) -> None:
-        self._progress.phase(label, total)
-
-    def advance(self, count: int) -> None:
-        if self.ended.is_set():
-            raise _EndedError
-        self._progress.advance(count)

@@ -10,11 +10,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from bundler.archive import together
 from bundler.archive.store import Store
 from bundler.core.digest import Digest
 from bundler.core.errors import SourceError
 from bundler.core.progress import SILENT, Progress
-from bundler.sources import remote
 from bundler.sources.remote import fetch_all
 
 
@@ -93,7 +93,7 @@ def test_the_first_error_ends_the_others_which_go_on_later(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended = threading.Event()
-    monkeypatch.setattr(remote, "threading", SimpleNamespace(Event=lambda: ended))
+    monkeypatch.setattr(together, "threading", SimpleNamespace(Event=lambda: ended))
     slow = Blob(b"s" * 100, before=ended)
     bad = Blob(b"b" * 100, before=slow.said, error=SourceError("no more"))
     with pytest.raises(SourceError, match="no more"):
