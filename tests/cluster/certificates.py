@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -32,14 +33,42 @@ def write_key(path: Path) -> ec.EllipticCurvePrivateKey:
     return key
 
 
-def write_server_certificate(folder: Path, host: str, address: str) -> None:
-    """Writes ca.crt, server.crt and server.key; the certificate names `host` and `address`."""
+def write_server_certificate(folder: Path, host: str, *addresses: str) -> None:
+    """Writes ca.crt, server.crt and server.key; the certificate names `host` and `addresses`."""
     authority_key = ec.generate_private_key(ec.SECP256R1())
     authority = _authority(authority_key)
     server_key = write_key(folder / "server.key")
-    server = _server(server_key.public_key(), host, address, authority, authority_key)
+    server = _server(server_key.public_key(), host, addresses, authority, authority_key)
     for name, certificate in (("ca.crt", authority), ("server.crt", server)):
         (folder / name).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+
+
+def write_client_authority(folder: Path) -> None:
+    """Writes clients.crt and clients.key, with which `client_certificate` makes users."""
+    authority = _authority(write_key(folder / "clients.key"))
+    (folder / "clients.crt").write_bytes(authority.public_bytes(serialization.Encoding.PEM))
+
+
+def client_certificate(
+    folder: Path, name: str, group: str, ended: datetime.timedelta | None = None
+) -> tuple[str, str]:
+    """Certificate and key, in PEM, of the user `name`; good for days, or `ended` some time ago."""
+    authority = x509.load_pem_x509_certificate((folder / "clients.crt").read_bytes())
+    signer = serialization.load_pem_private_key((folder / "clients.key").read_bytes(), None)
+    assert isinstance(signer, ec.EllipticCurvePrivateKey)
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.COMMON_NAME, name),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, group),
+        ]
+    )
+    builder = _builder(subject, authority.subject, key.public_key(), signer.public_key(), ended)
+    usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+    made = builder.add_extension(usage, critical=False).sign(signer, hashes.SHA256())
+    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    secret = key.private_bytes(encoding, form, serialization.NoEncryption())
+    return made.public_bytes(encoding).decode(), secret.decode()
 
 
 def _authority(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
@@ -64,12 +93,13 @@ def _authority(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
 def _server(
     key: ec.EllipticCurvePublicKey,
     host: str,
-    address: str,
+    addresses: Sequence[str],
     authority: x509.Certificate,
     authority_key: ec.EllipticCurvePrivateKey,
 ) -> x509.Certificate:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
-    names = [x509.DNSName(host), x509.IPAddress(ipaddress.ip_address(address))]
+    names: list[x509.GeneralName] = [x509.DNSName(host)]
+    names += [x509.IPAddress(ipaddress.ip_address(each)) for each in addresses]
     return (
         _builder(subject, authority.subject, key, authority_key.public_key())
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
@@ -83,8 +113,10 @@ def _builder(
     issuer: x509.Name,
     key: ec.EllipticCurvePublicKey,
     issuer_key: ec.EllipticCurvePublicKey,
+    ended: datetime.timedelta | None = None,
 ) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
+    end = now + _DAYS if ended is None else now - ended
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -92,8 +124,8 @@ def _builder(
         .public_key(key)
         .serial_number(x509.random_serial_number())
         # A clock that is a little behind the other side's is no reason to fail.
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + _DAYS)
+        .not_valid_before(min(now, end) - datetime.timedelta(hours=1))
+        .not_valid_after(end)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False

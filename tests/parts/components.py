@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 TOOLS = BUILD / "tools"
 
-# Debian keeps `ip` and others in folders that a person's PATH often lacks.
-_SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+# Debian keeps `ip`, network plugins and others in folders that a person's PATH often lacks.
+_MORE_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/lib/cni")
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,30 @@ class GoTool:
     tags: str = ""
 
 
+KUBERNETES = (
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+)
+
+
+def _kubernetes(name: str) -> GoTool:
+    """One of Kubernetes' own programs; the tags are those of its release build."""
+    return GoTool(
+        "tests/cluster",
+        f"k8s.io/kubernetes/cmd/{name}",
+        version_of="k8s.io/kubernetes",
+        version_flags=(
+            "-X k8s.io/component-base/version.gitVersion={version}"
+            " -X k8s.io/component-base/version.gitMajor={major}"
+            " -X k8s.io/component-base/version.gitMinor={minor}"
+        ),
+        tags="selinux,notest,grpcnotrace",
+    )
+
+
 GO_TOOLS: dict[str, GoTool] = {
     "kustomize": GoTool(
         "tests/parts/kustomize",
@@ -48,31 +72,36 @@ GO_TOOLS: dict[str, GoTool] = {
     "limit": GoTool("benchmarks/limit", "."),
     "reader": GoTool("tests/reader", "."),
     "dsse-check": GoTool("tests/parts/oracles", "./dsse-check"),
-    # The tags are those of Kubernetes' own release build.
-    "kube-apiserver": GoTool(
-        "tests/cluster",
-        "k8s.io/kubernetes/cmd/kube-apiserver",
-        version_of="k8s.io/kubernetes",
-        version_flags=(
-            "-X k8s.io/component-base/version.gitVersion={version}"
-            " -X k8s.io/component-base/version.gitMajor={major}"
-            " -X k8s.io/component-base/version.gitMinor={minor}"
-        ),
-        tags="selinux,notest,grpcnotrace",
-    ),
+    "kstatus": GoTool("tests/parts/kstatus", "."),
+    **{name: _kubernetes(name) for name in KUBERNETES},
+    # Debian's containerd is one without image volumes. The tags leave out what needs C libraries.
+    **{
+        name: GoTool(
+            "tests/parts/containerd",
+            f"github.com/containerd/containerd/v2/cmd/{name}",
+            tags="no_btrfs,no_zfs,no_devmapper",
+        )
+        for name in ("containerd", "containerd-shim-runc-v2", "ctr")
+    },
+    "pause": GoTool("tests/parts/pause", "."),
+    "versitygw": GoTool("tests/parts/versitygw", "github.com/versity/versitygw/cmd/versitygw"),
 }
 
 # program: the Debian package that has it
 DEBIAN: dict[str, str] = {
     "busybox": "busybox-static",
-    "ctr": "containerd",
+    "conntrack": "conntrack",
+    "debootstrap": "debootstrap",
     "docker-registry": "docker-registry",
     "dockerd": "docker.io",
     "etcd": "etcd-server",
     "fish": "fish",
     "ip": "iproute2",
+    "iptables": "iptables",
     "nsenter": "util-linux",
     "npm": "npm",
+    "ptp": "containernetworking-plugins",
+    "runc": "runc",
     "skopeo": "skopeo",
     "tar": "tar",
     "tinyproxy": "tinyproxy-bin",
@@ -80,7 +109,16 @@ DEBIAN: dict[str, str] = {
 }
 
 # What `tests/parts/fetched.py` gets out of package indexes into build/cache.
-FETCHED = ("minilm", "citools", "sarif", "cyclonedx", "trees")
+FETCHED = (
+    "minilm",
+    "awstools",
+    "citools",
+    "sarif",
+    "cyclonedx",
+    "core-wheels",
+    "trees",
+    "demoimage",
+)
 
 
 def names() -> tuple[str, ...]:
@@ -93,7 +131,7 @@ def find_program(name: str) -> Path | None:
     own = TOOLS / name
     if own.is_file() and os.access(own, os.X_OK):
         return own
-    found = shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), *_SBIN)))
+    found = shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), *_MORE_FOLDERS)))
     return Path(found) if found else None
 
 

@@ -34,7 +34,7 @@ class Containerd:
     socket: Path
 
     def ctr(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        """Runs Debian's `ctr` against it."""
+        """Runs `ctr` against it."""
         argv = [find_program("ctr"), "--address", self.socket, "--namespace", "test", *arguments]
         return subprocess.run(
             [str(each) for each in argv], capture_output=True, text=True, check=False

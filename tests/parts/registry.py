@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.parts.components import find_program
-from tests.parts.service import running
+from tests.parts.service import Service, running
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class Registry:
 
     host: str
     storage: Path
-    scheme: str = "http"
+    scheme: str
+    service: Service = field(repr=False, compare=False)
 
     @property
     def url(self) -> str:
@@ -39,19 +40,20 @@ def running_registry(
     *,
     settings: Mapping[str, object] | None = None,
     tls: Path | None = None,
+    address: str = "",
 ) -> Iterator[Registry]:
     """Starts one that keeps everything below `folder`; `prefix` starts it somewhere else.
 
     `settings` are sections of its configuration; `tls` is a folder with ca.crt, server.crt and
-    server.key.
+    server.key. `address` is where it listens if not on loopback.
     """
     program = find_program("docker-registry")
     assert program is not None, "callers ask `require` first"
-    address = f"127.0.0.1:{port}"
-    http: dict[str, object] = {"addr": address, "secret": "one for all"}
-    registry = Registry(address, folder / "storage")
+    listens = f"{address or '127.0.0.1'}:{port}"
+    host, scheme, storage = listens, "http", folder / "storage"
+    http: dict[str, object] = {"addr": listens, "secret": "one for all"}
     if tls is not None:
-        registry = Registry(f"0.0.0.0:{port}", folder / "storage", "https")
+        host, scheme = f"{address or '0.0.0.0'}:{port}", "https"
         http["tls"] = {"certificate": str(tls / "server.crt"), "key": str(tls / "server.key")}
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "config.yml"
@@ -61,13 +63,14 @@ def running_registry(
             {
                 "version": 0.1,
                 "log": {"level": "warn"},
-                "storage": {"filesystem": {"rootdirectory": str(registry.storage)}},
+                "storage": {"filesystem": {"rootdirectory": str(storage)}},
                 "http": http,
                 **(settings or {}),
             }
         )
     )
     with running([str(program), "serve", str(config)], folder / "log", prefix) as service:
+        registry = Registry(host, storage, scheme, service)
         # Also one that wants a login answers there.
         service.wait_ready(f"{registry.url}/", tls / "ca.crt" if tls else None)
         yield registry

@@ -7,6 +7,8 @@ namespace: the probe is started with the same prefix (`nsenter …`) as the serv
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from pathlib import Path
 READY_WITHIN = 120.0
 _ENDS_WITHIN = 20.0
 _PAUSE = 0.1
+_MOMENT = 0.02
 
 # argv: URL, CA certificate's file or "", bearer token or ""; ends with 0 on a 200.
 _PROBE = """
@@ -46,11 +49,16 @@ class Service:
     def __init__(self, argv: Sequence[str], log: Path, prefix: Sequence[str] = ()) -> None:
         """Starts `prefix + argv` with its output in `log`."""
         self._prefix = tuple(prefix)
+        self._argv = tuple(argv)
         self._log = log
         self._name = Path(argv[0]).name
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(
-                [*prefix, *argv],
+        self._probe: Sequence[str] = ()
+        self._process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with self._log.open("ab") as output:
+            return subprocess.Popen(
+                [*self._prefix, *self._argv],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -64,6 +72,7 @@ class Service:
 
     def wait_probe(self, probe: Sequence[str]) -> None:
         """The same, of a program that ends with 0 when the server is ready."""
+        self._probe = tuple(probe)
         probe = [*self._prefix, *probe]
         deadline = time.monotonic() + READY_WITHIN
         while True:
@@ -79,13 +88,32 @@ class Service:
                 raise ServiceError(f"{self._name}: {problem}:\n{self._log_tail()}")
 
     def end(self) -> None:
-        """Asks the process to end, and ends it when it doesn't."""
-        self._process.terminate()
+        """Asks the process to end, and ends it when it doesn't.
+
+        With a prefix there may be two: `nsenter --pid` waits for the program that it starts.
+        """
+        self._signal(signal.SIGTERM)
+        deadline = time.monotonic() + _ENDS_WITHIN
+        while self._signal(0):
+            if time.monotonic() > deadline:
+                self._signal(signal.SIGKILL)
+            self._process.poll()
+            time.sleep(_MOMENT)
+
+    def restart(self) -> None:
+        """Kills it, as a failure would, starts it anew, and returns when it is ready again."""
+        self._signal(signal.SIGKILL)
+        self.end()
+        self._process = self._start()
+        self.wait_probe(self._probe)
+
+    def _signal(self, number: int) -> bool:
+        """Sends it to the whole group; whether somebody is still there."""
         try:
-            self._process.wait(_ENDS_WITHIN)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            os.killpg(self._process.pid, number)
+        except ProcessLookupError:
+            return False
+        return True
 
     def _log_tail(self) -> str:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-15:])

@@ -1,0 +1,3 @@
+module airbundle.dev/tests/parts/pause
+
+go 1.21
