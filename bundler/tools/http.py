@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
@@ -36,7 +37,8 @@ TEMPORARY = frozenset({429, 502, 503, 504})
 BREAKS = (httpx.ReadError, httpx.WriteError, httpx.CloseError, httpx.RemoteProtocolError)
 _LONGEST_PAUSE = 60.0
 _MAX_REDIRECTS = 5
-_UNAUTHORIZED = 401
+# Of a login that has ended, ECR says that it permits nothing.
+_ABOUT_LOGINS = frozenset({401, 403})
 # What Python puts before the words of the system.
 _ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 
@@ -60,7 +62,10 @@ class Session:
     """Requests to one server; `what` names it ("registry reg.site:5000") in an `error`.
 
     `hint` is what to do when it can't be reached. `sleep` waits between attempts. `follows`:
-    redirects of GET and HEAD are followed. A `login` of a request answers the server's challenges.
+    redirects of GET and HEAD are followed. `unreachable` is the error, if it is another one than
+    `error`, for a connection that can't be made, or that broke. With `restarts` one that can't be
+    made is tried again, too, once the server has answered. A `login` of a request answers the
+    server's challenges.
     """
 
     client: httpx.Client
@@ -69,6 +74,11 @@ class Session:
     hint: str
     sleep: Sleep = field(default=time.sleep)
     follows: bool = False
+    unreachable: type[BundlerError] | None = None
+    restarts: bool = False
+    # When the certificate of the server itself ends, once it has answered by TLS.
+    certificate_ends: datetime | None = field(default=None, init=False)
+    _stood: bool = field(default=False, init=False)
 
     def send(
         self,
@@ -79,6 +89,7 @@ class Session:
         params: Mapping[str, str] | None = None,
         content: bytes | None = None,
         login: httpx.Auth | None = None,
+        attempts: int = ATTEMPTS,
     ) -> Answer:
         """The answer to one request, tried again while it fails for a time."""
 
@@ -86,7 +97,7 @@ class Session:
             with self._answered(method, path, headers, params, content, login) as response:
                 return self.whole(response)
 
-        return self.retried(attempt)
+        return self.retried(attempt, attempts)
 
     def upload(
         self, path: str, size: int, data: Iterable[bytes], login: httpx.Auth | None = None
@@ -115,7 +126,7 @@ class Session:
         for number in range(1, attempts + 1):
             try:
                 answer = attempt()
-            except BREAKS as error:
+            except (*BREAKS, httpx.ConnectError) as error:
                 if number == attempts:
                     raise self.broken(error, number) from error
                 self.sleep(pause(number))
@@ -127,7 +138,7 @@ class Session:
 
     def broken(self, error: Exception, attempts: int) -> BundlerError:
         """The error for a connection that broke so many times in a row."""
-        return self.error(
+        return (self.unreachable or self.error)(
             f"{self.what}: the connection broke, attempt {attempts} of {attempts} "
             f"({reason(error)})",
             self.hint,
@@ -158,18 +169,23 @@ class Session:
                 content=content,
             )
             response = self._followed(request) if login is None else self._let_in(request, login)
+            self._stood = True
             with closing(response):
                 yield response
         except lets_through:
             raise
         except httpx.TimeoutException as error:
             problem = f"{self._whose(error)}: no answer in time ({reason(error)})"
-            raise self.error(problem, self.hint) from error
+            kind = self.unreachable if isinstance(error, httpx.ConnectTimeout) else None
+            raise (kind or self.error)(problem, self.hint) from error
         except httpx.LocalProtocolError as error:
             # Its words may hold the header, and so the token.
             raise self.error(f"{self.what}: a header or a body that HTTP can't send") from error
         except httpx.TransportError as error:
-            raise self.error(f"{self._whose(error)}: {reason(error)}", self.hint) from error
+            if isinstance(error, httpx.ConnectError) and self.restarts and self._stood:
+                raise
+            kind = self.unreachable or self.error
+            raise kind(f"{self._whose(error)}: {reason(error)}", self.hint) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self.error(f"{self.what}: {reason(error)}", self.hint) from error
 
@@ -188,7 +204,7 @@ class Session:
             response = self._followed(asked)
             # Only the server itself may ask for a login, not the one that it sends us on to.
             itself = origin(response.request.url) == origin(request.url)
-            if asked is request and not (itself and response.status_code == _UNAUTHORIZED):
+            if asked is request and not (itself and response.status_code in _ABOUT_LOGINS):
                 return response
             with closing(response):
                 body = self._body(response)
@@ -209,6 +225,8 @@ class Session:
                 response = self.client.send(request, stream=True, follow_redirects=False)
             except UnicodeError as error:  # httpx looks at Location, too
                 raise self.error(f"{self.what}: sends us on to what is no URL") from error
+            if origin(request.url) == origin(self.client.base_url):
+                self.certificate_ends = _certificate_end(response) or self.certificate_ends
             if not self.follows or request.method not in ("GET", "HEAD"):
                 return response
             if not response.has_redirect_location:
@@ -273,6 +291,32 @@ def connect(base: str, *, use_environment: bool, authorities: Iterable[Path] = (
         ) from error
 
 
+def connect_api(
+    base: str, context: ssl.SSLContext, proxy: str | None, headers: Iterable[tuple[str, str]]
+) -> httpx.Client:
+    """A client of the API server at `base`, with `headers` in every request.
+
+    It goes through `proxy`, else through the one that the environment names, but never so to
+    this machine. UsageError for a proxy that can't be used.
+    """
+    try:
+        host = httpx.URL(base).host
+        return httpx.Client(
+            base_url=base,
+            headers=[("User-Agent", USER_AGENT), *headers],
+            timeout=TIMEOUT,
+            trust_env=not is_loopback(host),
+            proxy=proxy,
+            verify=context,
+        )
+    except (httpx.InvalidURL, ValueError, ImportError) as error:
+        # Their words may hold the proxy's password, or a token.
+        raise UsageError(
+            "proxy-url, HTTPS_PROXY, ALL_PROXY or NO_PROXY: is set to what can't be used",
+            "a proxy is written http://HOST:PORT; SOCKS is not spoken",
+        ) from error
+
+
 @functools.cache
 def _trust(given: tuple[str, str] | None, authorities: tuple[Path, ...]) -> ssl.SSLContext:
     """What the environment names or certifi has, and `authorities`; made once, it takes a while."""
@@ -325,6 +369,16 @@ def pause(attempt: int, headers: Mapping[str, str] | None = None) -> float:
         except (ValueError, TypeError, OverflowError):
             pass  # no date: `until` and `now` may also differ in having a time zone
     return min(seconds, _LONGEST_PAUSE)
+
+
+def _certificate_end(response: httpx.Response) -> datetime | None:
+    """When the certificate ends that the connection of `response` was made with."""
+    stream = response.extensions.get("network_stream")
+    tls = None if stream is None else stream.get_extra_info("ssl_object")
+    ends = (tls.getpeercert() or {}).get("notAfter") if tls is not None else None
+    if ends is None:
+        return None
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(ends)), UTC)
 
 
 def origin(url: httpx.URL) -> tuple[str, str, int | None]:

@@ -49,12 +49,14 @@ def run(
     env: Mapping[str, str] | None = None,
     timeout: float = TIMEOUT,
     limit: int = OUTPUT_LIMIT,
+    secret: bool = False,
 ) -> bytes:
     """The standard output of `argv`, whose first item is an absolute path.
 
     `env` is all of its environment, but for ``LC_ALL=C.UTF-8``. ToolError, with the last lines
     that it wrote, when it can't be started, exits with another status than 0, takes longer than
-    `timeout` seconds or writes more than `limit` bytes.
+    `timeout` seconds or writes more than `limit` bytes. `secret`: neither its arguments nor its
+    standard output are shown.
     """
     try:
         process = subprocess.Popen(
@@ -70,7 +72,7 @@ def run(
         raise ToolError(f"{argv[0]}: can't be started: {error.strerror}") from error
     with process:
         try:
-            return _Conversation(argv, process, limit).result(timeout)
+            return _Conversation(argv, process, limit, secret).result(timeout)
         except BaseException:
             if process.returncode is None:
                 os.killpg(process.pid, signal.SIGKILL)
@@ -84,6 +86,7 @@ class _Conversation:
     argv: Sequence[str]
     process: subprocess.Popen[bytes]
     limit: int
+    secret: bool
     output: bytearray = field(default_factory=bytearray)
     complaints: bytearray = field(default_factory=bytearray)
 
@@ -119,7 +122,9 @@ class _Conversation:
         return [(stream, said) for stream, said in streams if stream is not None]
 
     def _fail(self, problem: str) -> NoReturn:
-        written = bytes(self.complaints or self.output).decode("utf-8", "replace")
+        shown = self.complaints if self.secret else self.complaints or self.output
+        written = bytes(shown).decode("utf-8", "replace")
         lines = written.strip().splitlines()[-_LAST_LINES:]
         last = "".join(f"\n  {line[:_LINE_MAX]}" for line in lines)
-        raise ToolError(f"{shlex.join(self.argv)}: {problem}{last}")
+        command = self.argv[0] if self.secret else shlex.join(self.argv)
+        raise ToolError(f"{command}: {problem}{last}")
