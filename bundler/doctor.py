@@ -1,0 +1,127 @@
+"""`airbundle doctor`: the preflight of an install by itself, and what this machine has."""
+
+from __future__ import annotations
+
+import platform
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bundler.archive.bundle import AuthenticatedBundle
+from bundler.cluster.access import Access
+from bundler.cluster.client import Cluster
+from bundler.cluster.preflight import basics, examine, needs_of
+from bundler.core.destination import Destination
+from bundler.core.errors import ClusterError, ToolError
+from bundler.core.preflight.checked import Checked
+from bundler.push import open_destination
+from bundler.render import Rendered, render, spec_of
+from bundler.sign.module import loaded_module
+from bundler.tools.checkov import find_checkov
+from bundler.tools.kustomize import find_kustomize
+
+if TYPE_CHECKING:
+    from bundler.inputs.siteoverlay import SiteOverlay
+
+# Whose fields are whose matters to nobody who changes nothing.
+_NOBODY = "doctor"
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """What would be installed: a target with its settings, and from which registry, if any.
+
+    `registry_ca` are certificates to trust there as well; `overlay` is the site's own.
+    """
+
+    target: str
+    settings: Mapping[str, str]
+    registry: str | None = None
+    registry_ca: Path | None = None
+    overlay: SiteOverlay | None = None
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Every check with its outcome; `failed` when an install would not go through."""
+
+    failed: bool
+    checks: tuple[Checked, ...]
+
+
+def doctor(access: Access) -> Diagnosis:
+    """This machine, and the basics of the cluster where there is one. Changes nothing."""
+    found = [*_machine()]
+    try:
+        cluster = access.open(_NOBODY)
+    except ClusterError as error:
+        asked_for = access.kubeconfig is not None or access.context is not None
+        outcome = Checked("API server", "failed", error.message, error.hint)
+        if not asked_for:
+            outcome = Checked("API server", "skipped", error.message, error.hint)
+        return _diagnosis([*found, outcome])
+    with closing(cluster):
+        found += basics(cluster, access.release_namespace, _now)
+    return _diagnosis(found)
+
+
+def examine_bundle(bundle: AuthenticatedBundle, prospect: Prospect, access: Access) -> Diagnosis:
+    """Everything that an install of `bundle` would need. Changes nothing.
+
+    UsageError for an unknown target or setting, PolicyError of the core rules.
+    """
+    with ExitStack() as stack:
+        destination = None
+        if prospect.registry is not None:
+            destination = stack.enter_context(
+                closing(open_destination(prospect.registry, prospect.registry_ca))
+            )
+        registry = destination.registry if destination is not None else None
+        settings, overlay = prospect.settings, prospect.overlay
+        rendered = render(bundle, prospect.target, settings, registry, overlay)
+        cluster = stack.enter_context(closing(access.open(bundle.release.name)))
+        checks = preflight(bundle, rendered, access, cluster, destination)
+    return _diagnosis([*_machine(), *checks])
+
+
+def preflight(
+    bundle: AuthenticatedBundle,
+    rendered: Rendered,
+    access: Access,
+    cluster: Cluster,
+    destination: Destination | None,
+) -> tuple[Checked, ...]:
+    """What an install of `rendered` needs, judged all at once; nothing is changed or sent."""
+    needs = needs_of(bundle, spec_of(bundle), rendered.objects, access.release_namespace)
+    return examine(cluster, needs, destination, _now)
+
+
+def _diagnosis(checks: list[Checked]) -> Diagnosis:
+    return Diagnosis(any(each.outcome == "failed" for each in checks), tuple(checks))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _machine() -> Iterator[Checked]:
+    """What airbundle itself stands on here; none of it keeps an install from going through."""
+    yield Checked(
+        "Python", "ok", f"{platform.python_version()}, with {ssl.OPENSSL_VERSION} for TLS"
+    )
+    module, fips = loaded_module()
+    provider = "its FIPS provider in force" if fips else "without its FIPS provider"
+    yield Checked("cryptography", "ok", f"{module}, {provider}, for signatures")
+    try:
+        kustomize = find_kustomize()
+        yield Checked("kustomize", "ok", f"{kustomize.name} {kustomize.version}")
+    except ToolError as error:
+        yield Checked("kustomize", "skipped", f"{error.message}; building needs it", error.hint)
+    try:
+        yield Checked("checkov", "ok", f"checkov {find_checkov().version}")
+    except ToolError as error:
+        yield Checked("checkov", "skipped", f"{error.message}; building needs it", error.hint)
