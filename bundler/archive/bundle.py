@@ -13,7 +13,7 @@ from bundler.archive.reader import Contents, check_blob, read_blob
 from bundler.archive.source import BundleFile
 from bundler.archive.together import together
 from bundler.core.digest import Descriptor, Digest
-from bundler.core.errors import IntegrityError
+from bundler.core.errors import IntegrityError, SourceError
 from bundler.core.progress import SILENT, Progress
 from bundler.core.release import Release
 
@@ -35,12 +35,13 @@ class AuthenticatedBundle:
     Made by `bundler.sign.open.open_bundle` alone. `status` is ``TRUSTED`` (signed as the policy
     or key wants it), ``UNTRUSTED`` (signed, but nobody asked by whom) or ``UNSIGNED``; `signers`
     counted for that, `unknown` and `revoked` keys did not. Layers come out through `open` only,
-    which fails at the end when their bytes are not the promised ones.
+    which fails at the end when their bytes are not the promised ones. One that was read back from
+    a registry has no `source`, and no layers.
     """
 
     def __init__(
         self,
-        source: BundleFile,
+        source: BundleFile | None,
         contents: Contents,
         release: Release,
         status: str,
@@ -72,7 +73,7 @@ class AuthenticatedBundle:
     @property
     def size(self) -> int:
         """The file's size in bytes."""
-        return self._source.size
+        return self._file.size
 
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
@@ -114,20 +115,31 @@ class AuthenticatedBundle:
         return iter([known]) if known is not None else self._read(descriptor)
 
     def _read(self, descriptor: Descriptor) -> Iterator[bytes]:
-        return read_blob(self._source, self._contents, descriptor)
+        return read_blob(self._file, self._contents, descriptor)
 
     def verify_blobs(self, progress: Progress = SILENT) -> None:
         """Read every layer to its end, several at a time, the largest first; IntegrityError."""
         progress.phase("reading layers", sum(blob.size for blob in self.blobs))
 
         def check(blob: Descriptor, progress: Progress) -> None:
-            check_blob(self._source, self._contents, blob, progress)
+            check_blob(self._file, self._contents, blob, progress)
 
         together(check, sorted(self.blobs, key=lambda blob: -blob.size), progress)
 
+    @property
+    def _file(self) -> BundleFile:
+        if self._source is None:
+            raise SourceError(
+                f"{self.release.name} {self.release.version}: its layers are no longer where they "
+                "were pushed to",
+                "push or install the bundle's file again",
+            )
+        return self._source
+
     def close(self) -> None:
         """Give the file back."""
-        self._source.close()
+        if self._source is not None:
+            self._source.close()
 
     def __enter__(self) -> AuthenticatedBundle:
         return self

@@ -40,6 +40,17 @@ class LayoutDestination:
         if folder.exists():
             self._check_folder()
 
+    def check_writable(self, repository: str) -> None:
+        """Whether this user may write to the folder, or to the first that is there above it."""
+        check_repository(repository)
+        place = self._blobs.absolute()
+        there = next(each for each in (place, *place.parents) if each.exists())
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise SourceError(f"{there}: expected a folder that may be written")
+
+    def certificate_ends(self) -> None:
+        """A folder has no certificate."""
+
     def has_blob(self, repository: str, blob: Descriptor) -> bool:
         """Whether the file is there; IntegrityError when it has another size or other bytes."""
         check_repository(repository)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from bundler.archive import format as fmt
@@ -82,6 +82,22 @@ def read_contents(source: BundleFile, release: Release | None) -> Contents:
     _check_layers(source, inventory, found, places)
     _check_end(source, position)
     return Contents(index, found, inventory, places)
+
+
+def read_published(index: bytes, blobs: Mapping[Digest, bytes]) -> Contents:
+    """The same out of a bundle's artifact in a registry: `blobs` is its metadata by digest.
+
+    Layers and their framing are not there. IntegrityError for what is missing or refused.
+    """
+
+    def fetch(descriptor: Descriptor, owner: str) -> bytes:
+        data = blobs.get(descriptor.digest)
+        if data is None or len(data) != descriptor.size:
+            raise IntegrityError(f"{owner}: expected {descriptor.digest}, found no such metadata")
+        return data
+
+    found = walk(index, fetch)
+    return Contents(index, found, take_stock(found), {})
 
 
 def read_blob(source: BundleFile, contents: Contents, descriptor: Descriptor) -> Iterator[bytes]:

@@ -60,19 +60,20 @@ class Inputs:
 
         `models` has the digest of each model's image, which is known last.
         """
-        return rewrite(target, self.objects[target], self._replacements(models))
+        return rewrite(target, self.objects[target], replacements(self.references, models))
 
     def carried(self, models: Mapping[str, Digest]) -> frozenset[str]:
         """The placeholder references of all images and models in the bundle."""
         images = {f"{PLACEHOLDER_HOST}/{image.entry}" for image in self.lock.images}
-        return frozenset(images | set(self._replacements(models).values()))
+        return frozenset(images | set(replacements(self.references, models).values()))
 
-    def _replacements(self, models: Mapping[str, Digest]) -> dict[str, str]:
-        """For each reference as it is written, the name that stands in the bundle's manifests."""
-        found = {
-            text: f"{PLACEHOLDER_HOST}/{image.entry}" for text, image in self.references.items()
-        }
-        for name, digest in models.items():
-            text = f"{MODEL_PREFIX}{name}"
-            found[text] = ImageReference.parse(text).placeholder(digest)
-        return found
+
+def replacements(
+    references: Mapping[str, LockedImage], models: Mapping[str, Digest]
+) -> dict[str, str]:
+    """For each reference as it is written, the name that stands in the bundle's manifests."""
+    found = {text: f"{PLACEHOLDER_HOST}/{image.entry}" for text, image in references.items()}
+    for name, digest in models.items():
+        text = f"{MODEL_PREFIX}{name}"
+        found[text] = ImageReference.parse(text).placeholder(digest)
+    return found

@@ -22,8 +22,10 @@ class WantedImage:
     source: str
 
 
-def wanted_images(spec: Bundle, objects: Mapping[str, Objects]) -> tuple[WantedImage, ...]:
-    """What `spec` lists, then what only manifests name, out of the registry in its name.
+def wanted_images(
+    spec: Bundle, objects: Mapping[str, Objects], derived: Collection[WantedImage] = ()
+) -> tuple[WantedImage, ...]:
+    """What `spec` lists, and `derived`; then what only manifests name, from its own registry.
 
     PolicyError for a model that the spec has not.
     """
@@ -31,6 +33,7 @@ def wanted_images(spec: Bundle, objects: Mapping[str, Objects]) -> tuple[WantedI
         image.name: WantedImage(image.name, image.source or _registry(image.name))
         for image in spec.images
     }
+    found |= {image.name: image for image in derived}
     listed = {_plain(ImageReference.parse(name)) for name in found}
     for _, text in _named(spec, objects):
         reference = ImageReference.parse(text)
@@ -40,20 +43,32 @@ def wanted_images(spec: Bundle, objects: Mapping[str, Objects]) -> tuple[WantedI
     return tuple(sorted(found.values(), key=lambda image: image.name))
 
 
+def source_of(spec: Bundle, name: str) -> str:
+    """Where the image `name` comes from: as `spec` lists it, or out of the registry in its name."""
+    wanted = _plain(ImageReference.parse(name))
+    for image in spec.images:
+        if image.source and _plain(ImageReference.parse(image.name)) == wanted:
+            return image.source
+    return _registry(name)
+
+
 def match(
     spec: Bundle, objects: Mapping[str, Objects], locked: Collection[LockedImage]
 ) -> dict[str, LockedImage]:
     """Each image reference in the objects, and the locked image that it means.
 
-    SourceError for a reference whose digest is not what its source holds.
+    PolicyError for one that is not locked; SourceError for a reference whose digest is not what its
+    source holds.
     """
     by_plain = {_plain(ImageReference.parse(image.name)): image for image in locked}
     by_name = {image.name: image for image in locked}
     matched: dict[str, LockedImage] = {}
-    for _, text in _named(spec, objects):
+    for target, text in _named(spec, objects):
         reference = ImageReference.parse(text)
-        name = str(reference.with_default_tag())
-        image = by_name[name] if name in by_name else by_plain[_plain(reference)]
+        image = by_name.get(str(reference.with_default_tag())) or by_plain.get(_plain(reference))
+        if image is None:
+            known = ", ".join(sorted(by_name)) or "no image"
+            raise PolicyError(f"image {text}: {target} names it, and the bundle has {known}")
         require_digest(text, image)
         matched[text] = image
     return matched

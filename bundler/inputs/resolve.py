@@ -16,6 +16,8 @@ from bundler.core.reference import ImageReference
 from bundler.core.rules import RULES_VERSION
 from bundler.core.yamltext import Path as YamlPath
 from bundler.inputs.inputs import Inputs
+from bundler.inputs.loading import NAME as LOADER
+from bundler.inputs.loading import arranged, wanted_loader
 from bundler.inputs.matching import WantedImage, match, require_digest, wanted_images
 from bundler.inputs.rendering import render
 from bundler.inputs.spec import SPEC, Spec, read_policy, read_spec
@@ -47,9 +49,15 @@ def resolve(
     mirrors = {host: each.mirror for host, each in spec.bundle.registries.items()}
     reach = Reach(spec.root, store, mirrors)
     models = _models(spec, reach, progress, known, packs)
+    locked_models = tuple(_locked_model(model) for model in models)
     files = _files(spec, progress, known if packs else None)
-    wanted = wanted_images(spec.bundle, rendered.objects)
-    images = _images(spec, wanted, reach, progress, known)
+    loaders = wanted_loader(spec)
+    loader = _images(spec, loaders, reach, progress, known)
+    pinned = loader[LOADER].descriptor.digest if LOADER in loader else None
+    objects = arranged(spec.bundle, rendered.objects, locked_models, pinned)
+    wanted = wanted_images(spec.bundle, objects, loaders)
+    others = (item for item in wanted if item not in loaders)
+    images = loader | _images(spec, others, reach, progress, known)
     locked_images = tuple(_locked_image(item, images[item.name]) for item in wanted)
     found = Lock(
         name=spec.bundle.name,
@@ -58,15 +66,13 @@ def resolve(
         platforms=spec.bundle.platforms,
         sources={path: Digest.of(data) for path, data in rendered.tree.items()},
         policies={path: Digest.of(data) for path, data in policy.files.items()},
-        models=tuple(_locked_model(model) for model in models),
+        models=locked_models,
         files=tuple(
             LockedFileSet(item.name, item.source, item.kind, _locked(files[item.name]))
             for item in sorted(spec.bundle.files, key=lambda item: item.name)
         ),
         images=locked_images,
-        targets={
-            name: Digest.of(manifests.dump(objects)) for name, objects in rendered.objects.items()
-        },
+        targets={name: Digest.of(manifests.dump(each)) for name, each in objects.items()},
         tools=_tools(rendered.kustomize, known),
     )
     return Inputs(
@@ -75,8 +81,8 @@ def resolve(
         policy.checks,
         found,
         {SPEC: spec.data, **policy.files, **rendered.tree},
-        rendered.objects,
-        match(spec.bundle, rendered.objects, locked_images),
+        objects,
+        match(spec.bundle, objects, locked_images),
         models,
         files,
         images,
@@ -137,6 +143,7 @@ def _images(
     }
     locked = known.images if known else ()
     resolved = {(image.name, image.source): image.resolved for image in locked}
+    listed[LOADER] = ("spec", "loader", "image")
     found = {}
     for item in wanted:
         with spec.places.at(listed.get(item.name, ("spec", "manifests")), item.name):

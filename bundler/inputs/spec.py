@@ -83,13 +83,18 @@ def read_policy(spec: Spec) -> ReadPolicy:
         return ReadPolicy(policy, {}, {name: data})
     folder = posixpath.join(posixpath.dirname(name), policy.checks)
     with spec.places.at(_POLICY):
-        checks = {
-            file: read_steady(below(spec.root, f"{folder}/{file}"), _MAX_DOCUMENT)
-            for file, _ in walk(below(spec.root, folder))
-            if _COMPILED not in file.split("/")
-        }
+        checks = read_checks(below(spec.root, folder))
     files = {f"{folder}/{file}": text for file, text in checks.items()}
     return ReadPolicy(policy, checks, {name: data, **files})
+
+
+def read_checks(folder: Path) -> dict[str, bytes]:
+    """The files of a policy's folder of checks, by their names in it."""
+    return {
+        file: read_steady(below(folder, file), _MAX_DOCUMENT)
+        for file, _ in walk(folder)
+        if _COMPILED not in file.split("/")
+    }
 
 
 def _decode(data: bytes, path: Path) -> str:

@@ -12,6 +12,8 @@ from bundler.sources.tree import below
 
 __all__ = ["SourceImage", "check_source", "resolve_image"]
 
+# What airbundle itself derives: no spec names it as a source.
+LOADER = "loader:"
 _ON_DISK = ("oci", "docker-archive")
 _BY_NAME = ("docker-daemon", "docker")
 
@@ -29,16 +31,24 @@ def resolve_image(
     `docker save` wrote; REF or NAME is needed when there are several. DIR and FILE hold no colon.
     ``docker-daemon:NAME[:TAG]`` is an image of the Docker engine, ``docker://REFERENCE`` of a
     registry; of these, what is `known` from a lock is asked for, not what a tag stands for now.
+    ``loader:FILE@DIGEST+SOURCE`` is that of `bundler.sources.loader`, on the image at SOURCE.
 
     All platforms of an index: the index itself, byte for byte, attestations included; several: an
     index derived from it; one: that platform's manifest. SourceError for an input that is missing,
     not understood or not for a platform that was asked for; IntegrityError for a blob that has
     another digest than it should.
     """
+    # Each takes its time to load, and few bundles need them all.
+    if source.startswith(LOADER):
+        from bundler.sources import loader
+
+        def base(below: str) -> SourceImage:
+            return resolve_image(below, reach, platforms, progress, known)
+
+        return loader.resolve(source, reach.root, platforms, base)
     scheme, rest, name = check_source(source)
     if not platforms:
         raise SourceError(f"image source {source!r}: expected at least one platform")
-    # Each takes its time to load, and few bundles need them all.
     if scheme == "docker":
         from bundler.sources import registry
 

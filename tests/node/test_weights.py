@@ -1,0 +1,219 @@
+"""Weights on volumes and out of a bucket, in real pods: what is in them was signed, read-only."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bundler.archive.bundle import AuthenticatedBundle
+from bundler.cluster.client import Cluster, open_cluster
+from bundler.cluster.objectstore import upload
+from bundler.core import lock as locks
+from bundler.core.objects.manifests import JsonObject, ObjectId, loads
+from bundler.core.progress import SILENT
+from bundler.push import push
+from bundler.render import render
+from bundler.sign.open import open_bundle
+from tests.cluster.node import Node
+from tests.parts.images import make_oci_layout
+from tests.parts.needs import require
+from tests.parts.objectstore import KEYS, running_objects
+from tests.project import Project, make_project, safetensors
+
+SECTIONS = """\
+  policy: policies/default.yaml
+  loader: {image: "loader.local/python:3", installer: airbundle.pyz}
+  weights:
+    dev: {pvc: {}}
+    site: {s3: {endpoint: "ENDPOINT", bucket: models, secretName: keys}}
+  site:
+    ca: {name: site-ca, namespaces: [NAMESPACE]}
+"""
+READER = """\
+          command: [sh, -c, "cd /mnt/models && find . -type f | xargs sha256sum && touch new; sleep 3600"]
+          securityContext:
+            allow"""  # noqa: E501
+OBJECTS_PORT = 7443
+PATIENCE = 120
+
+
+@dataclass(frozen=True)
+class Place:
+    """A namespace of its own on the node, and a bundle for it."""
+
+    node: Node
+    cluster: Cluster
+    namespace: str
+    bundle: AuthenticatedBundle
+
+    def objects(self, target: str) -> tuple[JsonObject, ...]:
+        registry = f"{self.node.registry}/{self.namespace}"
+        return render(self.bundle, target, {}, registry).objects
+
+    def apply(self, objects: Sequence[JsonObject]) -> None:
+        for obj in objects:
+            self.cluster.apply(obj)
+
+    def pods(self, label: str) -> list[JsonObject]:
+        kind = ObjectId("v1", "Pod", self.namespace, "any")
+        return self.cluster.list(kind, label_selector=label)
+
+    def said_by_the_reader(self) -> str:
+        """What the server says of its files, once it runs."""
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            for pod in self.pods("app=server"):
+                if pod["status"]["phase"] == "Running":
+                    said = self.cluster.logs(ObjectId.of(pod), "server", 50)
+                    if "new" in said:
+                        return said
+            time.sleep(0.2)
+        raise AssertionError(f"no reader in time: {self.pods('app=server')}")
+
+    def finished(self, job: JsonObject) -> JsonObject:
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            found = self.cluster.get(ObjectId.of(job))
+            assert found is not None
+            if found["status"].get("succeeded") or found["status"].get("conditions"):
+                status: JsonObject = found["status"]
+                return status
+            time.sleep(0.2)
+        raise AssertionError("the loader did not end in time")
+
+    def said_by_loaders(self) -> list[str]:
+        pods = [ObjectId.of(pod) for pod in self.pods("airbundle.dev/stage=load")]
+        return [self.cluster.logs(pod, "load", 20) for pod in pods]
+
+    def assert_signed(self, said: str) -> None:
+        lock = locks.parse(self.bundle.layer("lock.json"), "lock.json")
+        expected = {f"./{file.path}": file.digest.hex for file in lock.models[0].files}
+        lines = [line.split() for line in said.splitlines() if line.count("  ./") == 1]
+        assert {path: digest for digest, path in lines} == expected
+        assert "Read-only file system" in said
+
+
+def project_for(folder: Path, namespace: str, installer: Path, address: str) -> Project:
+    project = make_project(folder)
+    project.write("weights/large.safetensors", safetensors(os.urandom(40_000_000)))
+    shutil.copy(installer, folder / "airbundle.pyz")
+    shutil.rmtree(folder / "image")
+    for name, kind in (("image", "busybox"), ("python", "python")):
+        (folder / name).mkdir()
+        make_oci_layout(folder / name, "busybox" if kind == "busybox" else "python")
+    sections = SECTIONS.replace("ENDPOINT", f"https://{address}").replace("NAMESPACE", namespace)
+    project.edit("bundle.yaml", "  policy: policies/default.yaml\n", sections)
+    loader = '    - {name: "loader.local/python:3", source: "oci:python"}\n'
+    project.edit("bundle.yaml", '"oci:image"}\n', f'"oci:image"}}\n{loader}')
+    host = address.partition(":")[0]
+    policy = f'kind: Policy\nallowHosts: ["{host}", models]\n'
+    project.edit("policies/default.yaml", "kind: Policy\n", policy)
+    project.edit("base/server.yaml", "          securityContext:\n            allow", READER)
+    for name in ("namespace", "config", "server"):
+        text = (folder / f"base/{name}.yaml").read_text()
+        project.write(f"base/{name}.yaml", text.replace("search", namespace))
+    return project
+
+
+@pytest.fixture
+def place(
+    node: Node, tmp_path: Path, installer_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Place]:
+    namespace = f"t{uuid.uuid4().hex[:10]}"
+    address = f"{node.registry.partition(':')[0]}:{OBJECTS_PORT}"
+    monkeypatch.setenv("SSL_CERT_FILE", str(node.ca))
+    project_for(tmp_path / "project", namespace, installer_file, address).build(tmp_path / "a.tar")
+    with (
+        node.entered(),
+        open_bundle(tmp_path / "a.tar", None) as bundle,
+        closing(open_cluster(node.kubeconfig, None, "tester")) as cluster,
+    ):
+        push(bundle, f"{node.registry}/{namespace}", SILENT)
+        made = Place(node, cluster, namespace, bundle)
+        (home,) = (obj for obj in made.objects("dev") if obj["kind"] == "Namespace")
+        ca = {"ca.crt": node.ca.read_text()}
+        metadata = {"name": "site-ca", "namespace": namespace}
+        given = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": ca}
+        made.apply([home, given])
+        yield made
+        found = cluster.get(ObjectId.of(home))
+        assert found is not None
+        cluster.delete(ObjectId.of(home), found["metadata"]["uid"])
+
+
+def test_a_volume_holds_what_was_signed(place: Place) -> None:
+    objects = place.objects("dev")
+    (job,) = (obj for obj in objects if obj["kind"] == "Job")
+    place.apply([obj for obj in objects if loads(obj)])
+    assert place.finished(job)["succeeded"] == 1
+    place.apply([obj for obj in objects if not loads(obj)])
+    place.assert_signed(place.said_by_the_reader())
+
+
+def test_a_loader_that_is_killed_is_run_again(place: Place) -> None:
+    objects = place.objects("dev")
+    (job,) = (obj for obj in objects if obj["kind"] == "Job")
+    place.apply([obj for obj in objects if loads(obj)])
+    until = time.monotonic() + PATIENCE
+    killed = False
+    while not killed and time.monotonic() < until:
+        for pod in place.pods("airbundle.dev/stage=load"):
+            if pod["status"]["phase"] == "Running":
+                place.node.exec_in(pod, ["python3", "-c", "import os; os.kill(1, 9)"])
+                place.cluster.delete(ObjectId.of(pod), pod["metadata"]["uid"])
+                killed = True
+        time.sleep(0.05)
+    assert killed
+    status = place.finished(job)
+    assert status.get("succeeded") == 1, (status, place.said_by_loaders())
+    place.apply([obj for obj in objects if not loads(obj)])
+    place.assert_signed(place.said_by_the_reader())
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_pods_fetch_from_a_bucket_what_was_signed_or_do_not_start(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    require("versitygw")
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    address = f"{place.node.registry.partition(':')[0]}:{OBJECTS_PORT}"
+    network = place.node.sandbox.network
+    with running_objects(tmp_path, address, network, place.node.ca.parent) as server:
+        objects = place.objects("site")
+        upload(place.bundle, objects, SILENT)
+        if not there:
+            (file,) = server.bucket.rglob("config.json")
+            file.write_text('{"hidden_size": 5}\n')
+        metadata = {"name": "keys", "namespace": place.namespace}
+        keys = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": metadata,
+            "stringData": dict(KEYS),
+        }
+        place.apply([keys, *objects])
+        if there:
+            place.assert_signed(place.said_by_the_reader())
+        else:
+            assert "config.json: expected sha256:" in said_by_a_loader(place)
+            assert {pod["status"]["phase"] for pod in place.pods("app=server")} == {"Pending"}
+
+
+def said_by_a_loader(place: Place) -> str:
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        for pod in place.pods("app=server"):
+            for status in pod["status"].get("initContainerStatuses", []):
+                if "terminated" in {**status["state"], **status.get("lastState", {})}:
+                    return place.cluster.logs(ObjectId.of(pod), "load-weights", 20)
+        time.sleep(0.2)
+    raise AssertionError("no loader ended in time")
