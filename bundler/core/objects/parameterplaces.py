@@ -106,6 +106,9 @@ def _right(steps: tuple[str, ...]) -> str | None:
 
 
 def _volume(steps: tuple[str, ...]) -> str | None:
+    # The class of a volume that lives and dies with its pod: a claim's may be set, too.
+    if "ephemeral" in steps and steps[-1] == "storageClassName":
+        return None
     # As a mapping, `storage` is KServe's word for a place of models; as a number, a size.
     is_source = set(steps) & _VOLUMES or "storage" in steps[:-1]
     return "the source of a volume" if is_source else None

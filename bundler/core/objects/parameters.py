@@ -33,7 +33,8 @@ def check(
 
     The objects are those of each target after `images.rewrite`, so that an image inside of a
     string is seen. A place must be there in one target at least, be one scalar of the
-    parameter's type, and be none that is forbidden.
+    parameter's type, and be none that is forbidden. What stands there is judged and packed where
+    there is no default, so it must be what a site could set.
     """
     return tuple(
         finding
@@ -46,7 +47,8 @@ def check(
 def values(parameters: Sequence[Parameter], settings: Mapping[str, str]) -> dict[str, Value]:
     """The value of each parameter: from `settings` (name to text, as on a command line) or default.
 
-    UsageError for an unknown name and for a value that its parameter does not allow.
+    Those that have neither are left out: `substitute` leaves what the manifests have. UsageError
+    for an unknown name and for a value that its parameter does not allow.
     """
     known = [parameter.name for parameter in parameters]
     for name in settings:
@@ -57,12 +59,39 @@ def values(parameters: Sequence[Parameter], settings: Mapping[str, str]) -> dict
                 f"parameter {name!r} isn't one of this bundle",
                 hint if known else "this bundle has no parameters",
             )
-    return {
-        parameter.name: _value(parameter, settings[parameter.name])
-        if parameter.name in settings
-        else parameter.default
-        for parameter in parameters
-    }
+    found: dict[str, Value] = {}
+    for parameter in parameters:
+        if parameter.name in settings:
+            found[parameter.name] = _value(parameter, settings[parameter.name])
+        elif parameter.default is not None:
+            found[parameter.name] = parameter.default
+    return found
+
+
+def placed(parameters: Sequence[Parameter], objects: Sequence[JsonObject]) -> tuple[Parameter, ...]:
+    """Those of `parameters` that change something in `objects`, which are all of one target."""
+    return tuple(each for each in parameters if any(_find(objects, t) for t in each.targets))
+
+
+def require_settled(target: str, here: Sequence[Parameter], settings: Mapping[str, str]) -> None:
+    """UsageError unless each parameter of `target` (`placed` in its objects) that is required is
+    set, and all that is set is one of them: another would change nothing, and was meant to.
+    """
+    names = [parameter.name for parameter in here]
+    for name in settings:
+        if name not in names:
+            raise UsageError(
+                f"parameter {name!r} changes nothing in the target {target}",
+                f"leave it out; those of this target: {', '.join(names) or 'none'}",
+            )
+    missing = [each for each in here if each.required and each.name not in settings]
+    if missing:
+        count = f"{len(missing)} parameter" + ("s" if len(missing) > 1 else "")
+        lines = [f"  {each.name}: {each.description} ({_expected(each)})" for each in missing]
+        raise UsageError(
+            "\n".join([f"target {target}: {count} not set, and a site must set it", *lines]),
+            "add " + " ".join(f"--set {each.name}=…" for each in missing),
+        )
 
 
 def substitute(
@@ -70,10 +99,13 @@ def substitute(
 ) -> tuple[JsonObject, ...]:
     """`objects` of one target with the values at their places; a place that isn't here is skipped.
 
-    `values` is what the function of that name gave. PolicyError when a place fits two objects.
+    `values` is what the function of that name gave; places without a value stay as they are.
+    PolicyError when a place fits two objects.
     """
     changed = list(objects)
     for parameter in parameters:
+        if parameter.name not in values:
+            continue
         for target in parameter.targets:
             found = _find(changed, target)
             if len(found) > 1:
@@ -110,7 +142,9 @@ def _check_target(
         if len(found) > 1:
             problems[_ambiguous(objects, found)] = None
         for index in found:
-            problems |= dict.fromkeys(_problems(parameter, target.path, objects[index]))
+            wrong = tuple(_problems(parameter, target.path, objects[index]))
+            wrong = wrong or tuple(_unlikely(parameter, target.path, objects[index]))
+            problems |= dict.fromkeys(wrong)
     for problem in problems:
         yield Finding(
             "parameters",
@@ -209,15 +243,34 @@ def _problems(parameter: Parameter, path: str, obj: JsonObject) -> Iterator[str]
         yield f"{path}: expected one {expected} to replace, found {type(present).__name__}"
 
 
-def _value(parameter: Parameter, text: str) -> Value:
-    default = str(parameter.default)
-    if isinstance(parameter.default, bool):
-        default = default.lower()
+def _unlikely(parameter: Parameter, path: str, obj: JsonObject) -> Iterator[str]:
+    """What stands at the place of a parameter without a default, if no site could set it."""
+    if parameter.default is not None:
+        return
+    try:
+        _value(parameter, _text(jsonpointer.get(obj, path)))
+    except UsageError as error:
+        said = error.message.removeprefix(f"parameter {parameter.name}: ")
+        yield f"{path}: without a default, what stands here is judged: {said}"
 
+
+def _text(value: Value) -> str:
+    """`value` as a command line has it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _expected(parameter: Parameter) -> str:
+    if parameter.values:
+        return f"one of {', '.join(parameter.values)}"
+    return parameter.type if parameter.pattern is None else f"what matches {parameter.pattern}"
+
+
+def _value(parameter: Parameter, text: str) -> Value:
     def refuse(expected: str) -> UsageError:
+        example = "…" if parameter.default is None else _text(parameter.default)
         return UsageError(
             f"parameter {parameter.name}: expected {expected}, found {text[:200]!r}",
-            hint=f"such as --set {parameter.name}={default} ({parameter.description})",
+            hint=f"such as --set {parameter.name}={example} ({parameter.description})",
         )
 
     if parameter.type == "integer":
@@ -229,11 +282,11 @@ def _value(parameter: Parameter, text: str) -> Value:
             raise refuse("true or false")
         return text == "true"
     if parameter.type == "enum" and text not in parameter.values:
-        raise refuse(f"one of {', '.join(parameter.values)}")
+        raise refuse(_expected(parameter))
     if len(text) > patterns.VALUE_LENGTH:
         raise refuse(f"{patterns.VALUE_LENGTH} characters at most")
     if parameter.pattern is not None and not re.fullmatch(parameter.pattern, text):
-        raise refuse(f"what matches {parameter.pattern}")
+        raise refuse(_expected(parameter))
     if RESERVED_DOMAIN in text.lower():
         raise refuse(f"a value without {RESERVED_DOMAIN}, which stands for images and models")
     return text

@@ -26,9 +26,9 @@ _NAME_FIELDS = frozenset(
     """
     apiGroup apiGroups apiVersion apiVersions controller controllerName deviceClassName driver
     fieldPath finalizers generateName group handler ingressClassName jsonPath key kind
-    labelSelectorPath priorityClassName provisioner resource resourceName resourceNames resources
-    runtimeClassName schedulerName signerName storageClassName topologyKey topologyKeys
-    volumeAttributesClassName
+    labelSelectorPath loadBalancerClass priorityClassName provisioner resource resourceName
+    resourceNames resources runtimeClassName schedulerName signerName storageClassName topologyKey
+    topologyKeys volumeAttributesClassName
     """.split()
 )
 # Fields that are there to lead somewhere: (kind or "", the field's names). An address counts in
@@ -53,6 +53,9 @@ _CODE_ARGUMENT = re.compile(
 )
 # The link by which an API was approved; the API server compares it with nothing.
 _APPROVAL = ("metadata", "annotations", "api-approved.kubernetes.io")
+# Whom a pod is for Google Cloud: written like a mail address, and no mail goes there.
+_ACCOUNT_FIELD = "iam.gke.io/gcp-service-account"
+_ACCOUNT = re.compile(r"[a-z0-9-]+@[a-z0-9.-]+\.iam\.gserviceaccount\.com")
 _SCHEMA = "openAPIV3Schema"
 _PROSE = frozenset({"$schema", "description", "example", "externalDocs", "pattern", "title"})
 
@@ -78,7 +81,7 @@ def check(obj: JsonObject, context: RuleContext) -> Iterator[Finding]:
 def hosts(obj: JsonObject) -> Iterator[tuple[Path, Mention]]:
     """Every host outside of the cluster that an object names, and where, whoever may allow it."""
     for text in texts(obj):
-        if not is_documentation(obj, text.path):
+        if not is_documentation(obj, text.path) and not _is_account(text):
             for mention in _mentions(text) or _ways(obj, text):
                 yield text.path, mention
 
@@ -101,6 +104,10 @@ def _allows(entry: str, mention: Mention) -> bool:
     """Whether an entry of `allowHosts` fits: a host or ``*.suffix``, perhaps with a port."""
     host, _, port = entry.lower().partition(":")
     return fnmatchcase(mention.host, host) and port in {"", str(mention.port)}
+
+
+def _is_account(text: Text) -> bool:
+    return text.path[-1] == _ACCOUNT_FIELD and _ACCOUNT.fullmatch(text.value) is not None
 
 
 def _is_code(text: Text) -> bool:

@@ -1,7 +1,9 @@
-"""Partitions: nothing in a target for one partition of AWS names another's ARN, region or host.
+"""Partitions: nothing in a target for one partition of AWS names another's ARN, region or host,
+and nothing in one for a cloud of Azure another's host.
 
 GovCloud, China and the isolated regions share no account, role or endpoint with the commercial
-regions: what works there and names them is a copied manifest that fails on the day it is used.
+regions, nor do Azure's clouds: what works there and names them is a copied manifest that fails on
+the day it is used.
 Which target is for which partition stands in the policy; all others are none of this rule's
 business. `partitionnames` reads the names, this module says where to look.
 """

@@ -1,7 +1,11 @@
-"""Names that belong to one partition of AWS, in free text: ARNs, hosts, regions and zones.
+"""Names that belong to one partition of AWS, in free text: ARNs, hosts, regions and zones; and
+hosts of one of Azure's clouds.
 
 Partitions, the forms of their regions and their DNS suffixes are those of botocore's
-endpoints.json. Regions are known by form, so that next year's are known too.
+endpoints.json. Regions are known by form, so that next year's are known too. Azure's suffixes are
+those of `az cloud show` and of its comparison of endpoints
+(learn.microsoft.com/azure/azure-government/compare-azure-government-global-azure); its regions are
+plain words (`eastus`), and not looked for.
 """
 
 from __future__ import annotations
@@ -71,6 +75,30 @@ _SUFFIXES = {
     "quicksight.aws.amazon.com": "aws",
     "sc2s.sgov.gov": "aws-iso-b",
     "signin.aws.amazon.com": "aws",
+    "azmk8s.io": "azure",
+    "azure-api.net": "azure",
+    "azure.com": "azure",
+    "azure.net": "azure",
+    "azurecr.io": "azure",
+    "azurewebsites.net": "azure",
+    "graph.microsoft.com": "azure",
+    "microsoftonline.com": "azure",
+    "trafficmanager.net": "azure",
+    "windows.net": "azure",
+    "azure.us": "azure-us-gov",
+    "azurecr.us": "azure-us-gov",
+    "azurewebsites.us": "azure-us-gov",
+    "microsoftazure.us": "azure-us-gov",
+    "microsoftonline.us": "azure-us-gov",
+    "graph.microsoft.us": "azure-us-gov",
+    "usgovcloudapi.net": "azure-us-gov",
+    "usgovtrafficmanager.net": "azure-us-gov",
+    "azure.cn": "azure-cn",
+    "azurecr.cn": "azure-cn",
+    "chinacloudapi.cn": "azure-cn",
+    "chinacloudsites.cn": "azure-cn",
+    "microsoftonline.cn": "azure-cn",
+    "trafficmanager.cn": "azure-cn",
 }
 # Ends of hosts that several have: the region before them says which, and no region is commercial.
 _SHARED = (
@@ -84,8 +112,11 @@ _SHARED = (
 )
 # Before the region in S3's older endpoints: s3-us-gov-west-1, s3-website-us-gov-west-1.
 _OLD_S3 = re.compile(r"^s3-(?:(?:fips|website)-)?")
-# Domains below which AWS names Kubernetes' labels and annotations; nothing answers there.
-_LABELS = re.compile(r"(?:eks|vpc|(?:[\w-]+\.)*k8s)\.amazonaws\.com")
+# Domains below which clouds name Kubernetes' labels and drivers; nothing answers there.
+_LABELS = re.compile(
+    r"(?:eks|vpc|(?:[\w-]+\.)*k8s)\.amazonaws\.com"
+    r"|(?:[\w-]+\.)*(?:kubernetes|csi)\.azure\.com"
+)
 _PLACEHOLDER = re.compile(rf"{re.escape(PLACEHOLDER_HOST)}/[\w./-]+@sha256:[0-9a-f]{{64}}")
 # What word processors and web pages make of a hyphen.
 _DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015"), "-")
@@ -103,7 +134,8 @@ def foreign(text: str, own: str, carried: frozenset[str] = frozenset()) -> set[N
 
     def cut(match: re.Match[str], read: Callable[[re.Match[str]], Named | None]) -> str:
         name = read(match)
-        if name is None or name.partition == own:
+        # Of another cloud is not of another partition: that is for the rule of external hosts.
+        if name is None or name.partition == own or _cloud(name.partition) != _cloud(own):
             return match[0]
         found.add(name)
         return " "
@@ -155,6 +187,10 @@ def _region(match: re.Match[str]) -> Named:
 
 def _zone(match: re.Match[str]) -> Named:
     return Named("zone", match[0], _of_area(match["area"]))
+
+
+def _cloud(partition: str) -> str:
+    return partition.partition("-")[0]
 
 
 def _of_area(area: str) -> str:
