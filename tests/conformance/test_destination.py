@@ -143,6 +143,19 @@ def test_a_manifest_by_digest_alone_has_no_tag(destination: Destination) -> None
     assert not destination.has_manifest(REPOSITORY, Digest.of(b"another"))
 
 
+def test_a_destination_that_can_be_written_says_nothing_and_keeps_nothing(reopen: Open) -> None:
+    reopen().check_writable(REPOSITORY)
+    assert not reopen().has_blob(REPOSITORY, EMPTY)
+    with pytest.raises(SourceError, match="repository"):
+        reopen().check_writable("Upper/case")
+
+
+def test_a_layout_that_may_not_be_written_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(SourceError, match="file: expected a folder that may be written"):
+        LayoutDestination(tmp_path / "file" / "layout").check_writable(REPOSITORY)
+
+
 def test_docker_schema_2_stays_as_it_is(destination: Destination) -> None:
     config, layer = b'{"os":"linux"}', b"gzip or not"
     types = (DOCKER_CONFIG, "application/vnd.docker.image.rootfs.diff.tar.gzip")

@@ -165,7 +165,7 @@ def test_skopeo_copies_an_entry(real: Real, tool: Tool, tmp_path: Path, kind: st
 
 @pytest.fixture(scope="module")
 def imported(real: Real, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containerd]:
-    """A containerd into which Debian's `ctr` has imported the file."""
+    """A containerd into which `ctr` has imported the file."""
     with running_containerd(tmp_path_factory.mktemp("containerd"), *free_ports(1)) as containerd:
         # Without --no-unpack everything is imported too, and then ctr tries to unpack what is
         # no image.
@@ -174,7 +174,7 @@ def imported(real: Real, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
         yield containerd
 
 
-@pytest.mark.needs("root", "ctr", "busybox")
+@pytest.mark.needs("root", "containerd", "ctr", "busybox")
 def test_containerd_lists_image_and_model(real: Real, imported: Containerd) -> None:
     rows = [line.split() for line in imported.ctr("images", "list").stdout.splitlines()[1:]]
     digest_of = {row[0]: row[2] for row in rows}
@@ -186,7 +186,7 @@ def test_containerd_lists_image_and_model(real: Real, imported: Containerd) -> N
     assert all(" complete (" in line for line in checked)
 
 
-@pytest.mark.needs("root", "ctr", "busybox")
+@pytest.mark.needs("root", "containerd", "ctr", "busybox")
 def test_containerd_mounts_the_model(
     real: Real, imported: Containerd, minilm: Path, tmp_path: Path
 ) -> None:
@@ -194,7 +194,7 @@ def test_containerd_mounts_the_model(
         assert digests(folder / "models") == digests(minilm)
 
 
-@pytest.mark.needs("root", "ctr", "busybox")
+@pytest.mark.needs("root", "containerd", "ctr", "busybox")
 def test_containerd_mounts_the_image(real: Real, imported: Containerd, tmp_path: Path) -> None:
     with imported.mounted(real.image_name, tmp_path / "mount") as folder:
         assert sha256(folder / "bin" / "busybox") == sha256(Path("/bin/busybox"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from bundler.core.destination import check_repository, check_tag
 from bundler.core.digest import Descriptor, Digest
@@ -20,6 +21,13 @@ class MemoryDestination:
     manifests: dict[tuple[str, Digest], tuple[Descriptor, bytes]] = field(default_factory=dict)
     tags: dict[tuple[str, str], Digest] = field(default_factory=dict)
     calls: list[tuple[str, str, str]] = field(default_factory=list)
+    ends: datetime | None = None
+
+    def check_writable(self, repository: str) -> None:
+        check_repository(repository)
+
+    def certificate_ends(self) -> datetime | None:
+        return self.ends
 
     def has_blob(self, repository: str, blob: Descriptor) -> bool:
         return (check_repository(repository), blob.digest) in self.blobs

@@ -24,7 +24,8 @@ from bundler.tools.registry.credentials import Credentials
 _CLIENT = "airbundle"
 # What is meant where a token service doesn't say how long its token lives, in seconds.
 _LIFETIME = 60.0
-_UNAUTHORIZED = 401
+_UNAUTHORIZED, _FORBIDDEN = 401, 403
+_NO_TOKEN = frozenset({400, 401, 403})
 _CHALLENGE = re.compile(r'([A-Za-z][A-Za-z0-9_-]*)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?')
 _LONGEST_CHALLENGE = 4096
 _TOKEN = re.compile(r"[\x21-\x7e]+")
@@ -63,6 +64,18 @@ class Logins:
             self._found.append(self.find(self.host))
         return self._found[0]
 
+    def renewed(self) -> bool:
+        """Whether there is another login by now, of what was good until it ended.
+
+        Credential helpers give a new one: what they gave before is good for an hour (Artifact
+        Registry) or twelve (ECR).
+        """
+        before = list(self._found)
+        if not self._headers:
+            return False
+        self._found.clear()
+        return [self.credentials()] != before
+
     def header(self, scopes: tuple[str, ...]) -> str | None:
         """What was accepted before and has not ended yet."""
         value, ends = self._headers.get(scopes, ("", 0.0))
@@ -95,16 +108,20 @@ class Login(httpx.Auth):
         if known is not None:
             request.headers["Authorization"] = known
         answer = yield request
-        if answer.status_code != _UNAUTHORIZED:
+        ended = known is not None and known.startswith("Basic") and _may_have_ended(answer)
+        if answer.status_code != _UNAUTHORIZED and not ended:
             return
         header = known
         challenges = parse_challenges(answer.headers.get_list("www-authenticate"))
         if "bearer" in challenges:
             answer = yield self._token_request(challenges["bearer"], request.url.scheme)
+            if answer.status_code in _NO_TOKEN and self.logins.renewed():
+                answer = yield self._token_request(challenges["bearer"], request.url.scheme)
             if answer.status_code in TEMPORARY:
                 return
             header = self.logins.keep(self.scopes, *self._token(answer))
-        elif "basic" in challenges:
+        elif "basic" in challenges or ended:
+            self.logins.renewed()
             credentials = self.logins.credentials()
             if credentials is not None and credentials.user:
                 header = self.logins.keep(self.scopes, _basic(credentials), float("inf"))
@@ -156,7 +173,7 @@ class Login(httpx.Auth):
     def _token(self, answer: httpx.Response) -> tuple[str, float]:
         """The header's value, and for how many seconds it is good."""
         service, status = redact(answer.request.url), answer.status_code
-        if status in (400, 401, 403):
+        if status in _NO_TOKEN:
             said = "refuses the login that Docker has" if self.logins.known else "wants a login"
             raise self.logins.error(
                 f"its token service {service} {said} ({status})",
@@ -189,6 +206,17 @@ def parse_challenges(values: Iterable[str]) -> dict[str, dict[str, str]]:
                 text = plain if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
                 parameters.setdefault(name.lower(), text)
     return challenges
+
+
+def has_ended(status: int, body: bytes) -> bool:
+    """Whether a login that was good is no more: ECR says so with a 403."""
+    return status == _FORBIDDEN and b"token has expired" in body.lower()
+
+
+def _may_have_ended(answer: httpx.Response) -> bool:
+    """The same, or an answer to HEAD, which has no words."""
+    silent = answer.request.method == "HEAD" and answer.status_code == _FORBIDDEN
+    return silent or has_ended(answer.status_code, answer.content)
 
 
 def _with_challenged(own: tuple[str, ...], challenged: str) -> tuple[str, ...]:

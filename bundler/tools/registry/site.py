@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
@@ -10,10 +11,10 @@ from urllib.parse import urlsplit
 from bundler.core.destination import check_repository
 from bundler.core.digest import Descriptor
 from bundler.core.errors import SourceError
-from bundler.core.reference import Registry
+from bundler.core.registries import SiteRegistry
 from bundler.tools.http import Answer, Session, Sleep, connect, is_loopback
 from bundler.tools.registry.credentials import find_credentials
-from bundler.tools.registry.login import Login, Logins
+from bundler.tools.registry.login import Login, Logins, has_ended
 
 MAX_MANIFEST = 4 * 1024**2
 CONTENT_DIGEST = "docker-content-digest"
@@ -26,6 +27,12 @@ ACCEPT = ", ".join(
         "application/vnd.docker.distribution.manifest.v2+json",
     )
 )
+# RFC 9110, 15.5.14 and RFC 4918, 11.5.
+_NO_ROOM = frozenset({413, 507})
+_REFUSED = frozenset({400, 403, 409, 412, 500})
+# docker-registry passes on what the system says of its disk, Harbor speaks of an upper limit
+# and Quay of a quota; ECR's is the number of images that an account may have.
+_FULL = re.compile(rb"no space left|quota|configured upper limit|LimitExceeded", re.IGNORECASE)
 # docs.docker.com/engine/security/certificates
 DOCKER_CERTIFICATES = Path("/etc/docker/certs.d")
 # Docker Hub answers at another host than its name (``reference`` and ``registry`` of moby).
@@ -33,25 +40,31 @@ _ANSWERS_AT = {"docker.io": "registry-1.docker.io", "index.docker.io": "registry
 
 
 class Site:
-    """The registry at ``HOST[:PORT][/PREFIX]``, by http on loopback and by https elsewhere.
+    """The `registry`, by http on loopback and by https elsewhere.
 
-    Every repository lies below the prefix. `actions` are what a token is asked for: ``pull`` or
-    ``pull,push``. UsageError for an address that is none.
+    Every repository lies below its prefix. `actions` are what a token is asked for: ``pull`` or
+    ``pull,push``. `authority` is a file with certificates to trust as well.
     """
 
-    def __init__(self, address: str, actions: str, sleep: Sleep) -> None:
-        self.registry = Registry.parse(address)
+    def __init__(
+        self, registry: SiteRegistry, actions: str, sleep: Sleep, authority: Path | None = None
+    ) -> None:
+        self.placed = registry
+        self.registry = registry.registry
         host = self.registry.host
         loopback = is_loopback(urlsplit(f"//{host}").hostname or host)
         self.base = f"{'http' if loopback else 'https'}://{_ANSWERS_AT.get(host, host)}"
         self.session = Session(
-            connect(self.base, use_environment=not loopback, authorities=_authorities(host)),
+            connect(
+                self.base, use_environment=not loopback, authorities=_authorities(host, authority)
+            ),
             f"registry {host}",
             SourceError,
             "is it running, reachable from here (by HTTPS_PROXY and NO_PROXY, if set), and its "
-            "certificate known? (SSL_CERT_FILE may name the site's own CA)",
+            "certificate known? (--registry-ca or SSL_CERT_FILE may name the site's own CA)",
             sleep,
             follows=True,
+            restarts=True,
         )
         self._actions = actions
         self._logins = Logins(self.session.what, host, find_credentials)
@@ -66,8 +79,8 @@ class Site:
 
     def name(self, repository: str) -> str:
         """`repository` with the prefix before it; SourceError when no registry takes it."""
-        prefix = f"{self.registry.prefix}/" if self.registry.prefix else ""
-        return check_repository(prefix + repository)
+        check_repository(repository)
+        return check_repository(self.placed.repository(repository))
 
     def path(self, repository: str) -> str:
         """Where `repository` is, below the host."""
@@ -79,6 +92,10 @@ class Site:
         if shared is not None:
             scopes.append(f"repository:{self.name(shared)}:pull")
         return self._logins.for_scopes(*scopes)
+
+    def login_catalog(self) -> Login:
+        """What answers challenges about the list of all repositories."""
+        return self._logins.for_scopes("registry:catalog:*")
 
     def expect(self, answer: Answer, what: str, *statuses: int) -> None:
         """SourceError unless `answer`, which is about `what`, has one of `statuses`."""
@@ -100,15 +117,24 @@ class Site:
         self.session.client.close()
 
     def _refused(self, answer: Answer, what: str) -> NoReturn:
-        host, hint = self.registry.host, None
+        login, hint = self.placed.profile.login.format(host=self.registry.host), None
         if answer.status == 401 and self._logins.known:
             said = "does not accept the login that Docker has for it (401)"
-            hint = f"`docker login {host}` again, as somebody who may {self._actions} there"
+            hint = f"{login} again, as somebody who may {self._actions} there"
         elif answer.status == 401:
-            said, hint = "wants a login (401)", f"`docker login {host}` first"
+            said, hint = "wants a login (401)", f"{login} first"
+        elif has_ended(answer.status, answer.body):
+            said, hint = "does not accept the login that Docker has for it any more", login
+        elif is_full(answer):
+            said = f"has no room for it ({answer.status})"
+            hint = "free some there, or have the quota raised; what is there is not sent again"
         elif answer.status in (403, 405):
             said = f"does not permit this ({answer.status})"
             hint = "is the registry read-only?" if "push" in self._actions else None
+            if self.placed.profile.creates:
+                hint = f"may this login push there, and is it still good? {login}"
+        elif answer.status == 404 and any(code == "NAME_UNKNOWN" for code, _ in codes(answer)):
+            said, hint = "has no such repository (404)", self.placed.profile.missing
         else:
             said = f"answered {answer.status}"
         if not answer.url.startswith(f"{self.base}/"):
@@ -116,9 +142,10 @@ class Site:
         raise self.error(what, f"{said}{_reasons(answer)}", hint)
 
 
-def _authorities(host: str) -> list[Path]:
-    """Certificates that this machine's Docker trusts for `host`, too."""
-    return sorted((DOCKER_CERTIFICATES / host).glob("*.crt"))
+def _authorities(host: str, given: Path | None) -> list[Path]:
+    """Certificates that this machine's Docker trusts for `host`, and the file that is `given`."""
+    known = sorted((DOCKER_CERTIFICATES / host).glob("*.crt"))
+    return known if given is None else [*known, given]
 
 
 def codes(answer: Answer) -> list[tuple[str, str]]:
@@ -128,6 +155,12 @@ def codes(answer: Answer) -> list[tuple[str, str]]:
         return [(str(error["code"]), str(error["message"])) for error in errors[:3]]
     except (ValueError, KeyError, TypeError, RecursionError):
         return []
+
+
+def is_full(answer: Answer) -> bool:
+    """Whether a refusal is for lack of room: by its status, or by what registries say of it."""
+    refused = answer.status in _REFUSED
+    return answer.status in _NO_ROOM or (refused and _FULL.search(answer.body) is not None)
 
 
 def _reasons(answer: Answer) -> str:

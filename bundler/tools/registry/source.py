@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from bundler.core.destination import check_tag
 from bundler.core.digest import Descriptor, Digest
 from bundler.core.errors import IntegrityError, SourceError
+from bundler.core.registries import SiteRegistry
 from bundler.tools.download import download
 from bundler.tools.http import Answer, Sleep
 from bundler.tools.registry.site import ACCEPT, CONTENT_DIGEST, Site, codes
@@ -22,11 +24,20 @@ class RegistrySource:
 
     Every repository lies below the prefix. Logins are Docker's own. UsageError for an address
     that is none; SourceError from every method when the registry refuses or can't be reached.
-    May be used from several threads.
+    May be used from several threads. `placed`: it is a site's, ``[PROFILE:]HOST[/PREFIX]``, where
+    a RegistryDestination put what is asked for. `authority`: certificates to trust as well.
     """
 
-    def __init__(self, address: str, sleep: Sleep = time.sleep) -> None:
-        self._site = Site(address, "pull", sleep)
+    def __init__(
+        self,
+        address: str,
+        sleep: Sleep = time.sleep,
+        *,
+        placed: bool = False,
+        authority: Path | None = None,
+    ) -> None:
+        registry = SiteRegistry.parse(address) if placed else SiteRegistry.exactly(address)
+        self._site = Site(registry, "pull", sleep, authority)
 
     def manifest(self, repository: str, reference: str) -> tuple[str, bytes]:
         """Media type (as answered, "" when it isn't said) and bytes, 4 MiB at most.

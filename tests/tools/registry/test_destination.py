@@ -297,9 +297,16 @@ def test_a_tag_is_read_from_the_manifest_where_no_header_says_it(connect: Connec
 
 def test_the_registry_s_own_words_are_passed_on(connect: Connect) -> None:
     body = {"errors": [{"code": "MANIFEST_INVALID", "message": "no such layer"}]}
-    destination, _ = connect(httpx.Response(400, json=body))
+    destination, _ = connect(httpx.Response(400, json=body), answer(404))
     with pytest.raises(SourceError, match=r"answered 400 \(MANIFEST_INVALID: no such layer\)"):
         destination.put_manifest("x", "v1", BLOB, DATA)
+
+
+def test_a_name_that_is_too_long_with_its_prefix_is_refused(connect: Connect) -> None:
+    destination, server = connect()
+    with pytest.raises(SourceError, match="255 characters at most"):
+        destination.has_blob("x" * 254, BLOB)
+    assert server.requests == []
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from bundler.core.digest import Descriptor
 from bundler.core.errors import SourceError, UsageError
-from bundler.tools.registry import site
+from bundler.tools.registry import RegistryCatalog, RegistryDestination, RegistrySource, site
 from tests.parts.needs import require
 from tests.parts.proxy import Proxy, running_proxy
 from tests.parts.registry import Registry
@@ -174,3 +176,20 @@ def test_a_damaged_authority_of_docker_s_is_named(
     (tmp_path / "registry.example" / "ca.crt").write_text("no certificate")
     with pytest.raises(UsageError, match=r"registry\.example/ca\.crt: expected certificates"):
         source("registry.example")
+
+
+@pytest.mark.needs("docker-registry")
+def test_the_authority_that_is_given(
+    tls_registry: Registry, certificates: Path, tmp_path: Path
+) -> None:
+    repository, blob = f"r{tmp_path.name.replace('_', '')}", Descriptor.of("a/b", DATA)
+    authority = certificates / "ca.crt"
+    with closing(RegistryDestination(tls_registry.host, authority=authority)) as destination:
+        destination.put_blob(repository, blob, (DATA,))
+    with closing(RegistrySource(tls_registry.host, authority=authority)) as source:
+        assert b"".join(source.blob(repository, blob, 0)) == DATA
+    with closing(RegistryCatalog(tls_registry.host, authority=authority)) as catalog:
+        assert catalog.tags(repository) == ()
+    (tmp_path / "none").write_text("none")
+    with pytest.raises(UsageError, match="none: expected certificates in PEM"):
+        RegistryDestination(tls_registry.host, authority=tmp_path / "none")

@@ -9,6 +9,7 @@ import pytest
 
 from bundler.core.digest import Descriptor, Digest
 from bundler.core.errors import IntegrityError, SourceError, UsageError
+from bundler.core.registries import SiteRegistry
 from bundler.tools.http import ATTEMPTS
 from bundler.tools.registry import RegistryDestination, site
 from tests.fakes.registry.front import Front, both, instead, with_body, with_header
@@ -145,7 +146,7 @@ def test_an_address_that_is_none_is_refused(source: Source, address: str) -> Non
 
 @pytest.mark.parametrize("name", ["docker.io", "index.docker.io"])
 def test_docker_hub_answers_elsewhere(name: str) -> None:
-    with closing(site.Site(name, "pull", lambda seconds: None)) as hub:
+    with closing(site.Site(SiteRegistry.exactly(name), "pull", lambda seconds: None)) as hub:
         assert hub.base == "https://registry-1.docker.io"
         assert hub.session.what == f"registry {name}"
         assert hub.login("library/x").logins.host == name

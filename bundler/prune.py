@@ -1,0 +1,133 @@
+"""`airbundle prune`: what a registry has of bundles that no release of a cluster needs any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bundler.archive.bundle import AuthenticatedBundle
+from bundler.cluster.access import Access
+from bundler.cluster.needed import Needed, needed
+from bundler.cluster.push import artifact_repository, bundle_artifact, mark
+from bundler.core.digest import Digest
+from bundler.core.errors import ClusterError, UsageError
+from bundler.core.progress import Progress
+from bundler.core.registries import SiteRegistry
+from bundler.released import open_released
+from bundler.tools.registry import RegistryCatalog
+
+_MARK = mark(Digest("0" * 64)).removesuffix("0" * 64)
+_LAYOUT = "oci:"
+
+# A manifest in a repository.
+Manifest = tuple[str, Digest]
+
+
+@dataclass(frozen=True)
+class Published:
+    """A bundle that a registry has; `manifests` in the order in which they can be taken away."""
+
+    name: str
+    version: str
+    index: Digest
+    manifests: tuple[Manifest, ...] = field(metadata={"json": False})
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What went, or without `yes` would go: bundles, and how many manifests of theirs.
+
+    `kept` are those that a release needs, `in_use` those that only pods name.
+    """
+
+    registry: str
+    dry_run: bool
+    removed: tuple[Published, ...]
+    kept: tuple[Published, ...]
+    in_use: tuple[Published, ...]
+    manifests: int
+
+
+def prune(
+    registry: str,
+    access: Access,
+    progress: Progress,
+    *,
+    registry_ca: Path | None = None,
+    yes: bool = False,
+) -> Pruned:
+    """Take from `registry` (``[PROFILE:]HOST[/PREFIX]``) what the cluster does not need.
+
+    Only what artifacts of airbundle below the prefix name, and manifests alone: blobs are the
+    registry's garbage collection. Nothing is removed without `yes`. ClusterError when it is not
+    certain what is needed; SourceError when the registry refuses; IntegrityError for a damaged
+    artifact.
+    """
+    if registry.startswith(_LAYOUT):
+        raise UsageError(f"--registry {registry}: nothing pulls from a folder: remove it by hand")
+    with closing(RegistryCatalog(registry, authority=registry_ca)) as catalog:
+        with closing(access.open("prune")) as cluster:
+            wanted = needed(cluster)
+        there = tuple(_published(catalog, registry, registry_ca))
+        _require_all(wanted, there, registry)
+        kept = tuple(each for each in there if str(each.index) in wanted.indexes)
+        others = tuple(each for each in there if each not in kept)
+        in_use = tuple(each for each in others if _named(each, wanted))
+        removed = tuple(each for each in others if each not in in_use)
+        held = {manifest for each in (*kept, *in_use) for manifest in each.manifests}
+        gone = [m for each in removed for m in each.manifests if m not in held]
+        gone = list(dict.fromkeys(gone))
+        if yes:
+            progress.phase("removing manifests", len(gone))
+            for repository, digest in gone:
+                catalog.delete(repository, digest)
+                progress.advance(1)
+    return Pruned(registry, not yes, removed, kept, in_use, len(gone))
+
+
+def _published(
+    catalog: RegistryCatalog, registry: str, registry_ca: Path | None
+) -> Iterator[Published]:
+    """Every bundle of which the artifact is whole, below the prefix."""
+    folder = artifact_repository("x").removesuffix("/x")
+    for repository in catalog.below(folder):
+        name = repository.removeprefix(f"{folder}/")
+        for tag in catalog.tags(repository):
+            if not tag.startswith(_MARK):
+                continue
+            index = Digest.parse(f"sha256:{tag.removeprefix(_MARK)}")
+            bundle = open_released(registry, name, index, None, registry_ca=registry_ca)
+            yield Published(name, bundle.release.version, index, tuple(_manifests(bundle)))
+
+
+def _manifests(bundle: AuthenticatedBundle) -> Iterator[Manifest]:
+    """An index before its children, which some registries keep as long as it is there.
+
+    The artifact comes last, so that a prune that was cut off finds the rest when it is run again.
+    """
+    for entry in bundle.entries:
+        if entry.kind != "bundle":
+            for manifest in reversed(bundle.tree(entry).manifests):
+                yield entry.repository, manifest.digest
+    artifact = bundle_artifact(bundle)
+    yield artifact.repository, artifact.manifest.digest
+
+
+def _require_all(wanted: Needed, there: tuple[Published, ...], registry: str) -> None:
+    """ClusterError unless what is installed from this very registry is in it, as a whole."""
+    site = SiteRegistry.parse(registry).registry
+    found = {str(each.index) for each in there}
+    for record in wanted.records:
+        here = SiteRegistry.parse(record.installed.registry).registry == site
+        if here and record.index not in found:
+            raise ClusterError(
+                f"release {record.name} {record.version}: is installed from {registry}, and its "
+                "artifact is not there, so that it is not certain what it needs",
+                "install or push its bundle once more: what is there is not sent again",
+            )
+
+
+def _named(published: Published, wanted: Needed) -> bool:
+    return any(digest in wanted.in_pods for _, digest in published.manifests)
