@@ -1,8 +1,8 @@
 """The whole main job, in the places where it happens.
 
 On the connected side a bundle is made of a real model and a real image. On the far side, a network
-namespace that leads nowhere, airbundle is installed out of its wheelhouse, and verifies, renders,
-pushes and installs with nothing but Python, a registry and an API server.
+namespace that leads nowhere, the installer file verifies, renders, pushes and installs with nothing
+but Python, a registry and an API server.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,19 +55,19 @@ except ApiError as error:
 
 @dataclass(frozen=True)
 class Operator:
-    """Somebody on the far side, with airbundle and nothing else on PATH."""
+    """Somebody on the far side, with a bare Python, the installer file and nothing on PATH."""
 
     side: FarSide
-    python: Path
+    file: Path
     folder: Path
 
-    @property
-    def environment(self) -> Mapping[str, str]:
-        return {"PATH": str(self.python.parent), "HOME": str(self.folder)}
+    def _exec(self, words: Sequence[str], **more: str) -> subprocess.CompletedProcess[str]:
+        python = Path(sys.base_prefix) / "bin" / "python{}.{}".format(*sys.version_info)
+        environment = {"PATH": "", "HOME": str(self.folder), **more}
+        return self.side.exec([python, "-I", "-S", self.file, *words], environment)
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        airbundle = self.python.with_name("airbundle")
-        return self.side.exec([airbundle, *arguments], self.environment)
+        return self._exec(arguments)
 
     def json(self, *arguments: str) -> Any:
         done = self.run(*arguments, "--json")
@@ -75,7 +75,7 @@ class Operator:
         return json.loads(done.stdout)
 
     def script(self, text: str, *arguments: str) -> str:
-        done = self.side.exec([self.python, "-c", text, *arguments], self.environment)
+        done = self._exec(["-c", text, *arguments], SHIV_INTERPRETER="1")
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -114,20 +114,10 @@ def wheelhouse() -> Path:
 
 @pytest.fixture(scope="module")
 def operator(
-    tmp_path_factory: pytest.TempPathFactory, netns: FarSide, wheelhouse: Path
+    tmp_path_factory: pytest.TempPathFactory, netns: FarSide, installer_file: Path
 ) -> Operator:
-    """airbundle, installed in there without an index."""
-    folder = tmp_path_factory.mktemp("far")
-    made = netns.exec([sys.executable, "-m", "venv", folder / "venv"])
-    assert made.returncode == 0, made.stderr
-    python = folder / "venv" / "bin" / "python"
-    wheels: list[str | Path] = ["--no-index", "--find-links", wheelhouse]
-    installed = netns.exec(
-        [python, "-m", "pip", "install", "--quiet", *wheels, "airbundle"],
-        {"PATH": "/usr/bin:/bin", "HOME": str(folder)},
-    )
-    assert installed.returncode == 0, installed.stderr
-    return Operator(netns, python, folder)
+    """airbundle as one file, in there."""
+    return Operator(netns, installer_file, tmp_path_factory.mktemp("far"))
 
 
 def test_nothing_of_the_build_side_is_there(operator: Operator) -> None:
@@ -135,8 +125,25 @@ def test_nothing_of_the_build_side_is_there(operator: Operator) -> None:
         "import importlib.metadata as m; print(*[d.name for d in m.distributions()])"
     )
     names = {name.lower() for name in listed.split()}
-    assert {"airbundle", "click", "cryptography", "lightkube"} <= names
+    assert {"click", "cryptography", "httpx"} <= names
     assert not names & {"torch", "transformers", "checkov", "huggingface-hub", "pytest", "uv"}
+
+
+def test_the_wheelhouse_installs_without_an_index(
+    tmp_path: Path, netns: FarSide, wheelhouse: Path
+) -> None:
+    """The other way, for whoever has an environment of their own to install into."""
+    made = netns.exec([sys.executable, "-m", "venv", tmp_path / "venv"])
+    assert made.returncode == 0, made.stderr
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    wheels: list[str | Path] = ["--no-index", "--find-links", wheelhouse]
+    python = tmp_path / "venv" / "bin" / "python"
+    installed = netns.exec(
+        [python, "-m", "pip", "install", "--quiet", *wheels, "airbundle"], environment
+    )
+    assert installed.returncode == 0, installed.stderr
+    done = netns.exec([python.with_name("airbundle"), "--version"], environment)
+    assert done.stdout.startswith("airbundle ")
 
 
 def test_verify_and_render(operator: Operator, bundle: Path) -> None:
@@ -154,6 +161,7 @@ def test_install_upgrade_and_again(operator: Operator, bundle: Path) -> None:
         "install", str(bundle), "--key", str(bundle.with_name("release.pub")),
         "--target", "dev", "--registry", operator.side.registry,
         "--kubeconfig", str(operator.side.kubeconfig),
+        "--timeout", "0s",  # there is no kubelet
     )  # fmt: skip
     planned = operator.json(*install, "--dry-run")
     assert not _repositories(operator)
