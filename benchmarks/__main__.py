@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from benchmarks import installing, predicting, rows
 from benchmarks.data import FULL, Data, make_data
 from benchmarks.measure import Bench, BenchError
 from benchmarks.results import Result, read_goals, table, write
-from benchmarks.rows import ALL, ROUNDS, Site, prepare
+from benchmarks.rows import ROUNDS, Site, prepare
 from benchmarks.yardstick import require_yardstick
 from tests.parts.components import BUILD
 
+Row = Callable[[Site], list[Result]]
+ALL: tuple[Row, ...] = (*rows.ALL, *installing.ALL, *predicting.ALL)
 
-def measure(folder: Path, data: Data, rounds: int = ROUNDS) -> Iterator[Result]:
+
+def measure(
+    folder: Path, data: Data, rounds: int = ROUNDS, measured: Sequence[Row] = ALL
+) -> Iterator[Result]:
     """Every row, one after the other; below `folder` nothing stays that was not there."""
     run, scratch = folder / "run", folder / "scratch"
     try:
@@ -24,8 +30,8 @@ def measure(folder: Path, data: Data, rounds: int = ROUNDS) -> Iterator[Result]:
             each.mkdir(parents=True)
         site = Site(Bench(run), scratch, data, read_goals(), rounds)
         prepare(site)
-        for measured in ALL:
-            yield from measured(site)
+        for row in measured:
+            yield from row(site)
     finally:
         for each in (run, scratch):
             shutil.rmtree(each, ignore_errors=True)

@@ -14,7 +14,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.making import tar_of
-from tests.project import METADATA, PACKAGE, Project, make_project, safetensors_header, write_layout
+from tests.project import (
+    IMAGE,
+    METADATA,
+    PACKAGE,
+    Project,
+    make_project,
+    safetensors_header,
+    write_layout,
+)
 
 MIB = 1024**2
 _PIECE = 4 * MIB
@@ -22,13 +30,18 @@ _PIECE = 4 * MIB
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large it is, in bytes: each of the model's shards, each of the image's layers."""
+    """How large it is, in bytes: each of the model's shards, each of the image's layers, and each
+    of the other images, which have one layer and which no manifest names.
+    """
 
     shards: tuple[int, ...]
     layers: tuple[int, ...]
+    others: tuple[int, ...] = ()
 
 
-FULL = Sizes(shards=(512 * MIB,) * 4, layers=(200 * MIB, 80 * MIB, 20 * MIB))
+FULL = Sizes(
+    shards=(512 * MIB,) * 4, layers=(200 * MIB, 80 * MIB, 20 * MIB), others=(10 * MIB,) * 9
+)
 
 
 @dataclass(frozen=True)
@@ -54,8 +67,8 @@ class Data:
 
     @property
     def blobs(self) -> list[Path]:
-        """The blobs of its image."""
-        return sorted((self.image / "blobs" / "sha256").iterdir())
+        """The blobs of all its images."""
+        return sorted(self.folder.glob("image*/blobs/sha256/*"))
 
 
 def make_data(folder: Path, sizes: Sizes) -> Data:
@@ -70,6 +83,7 @@ def make_data(folder: Path, sizes: Sizes) -> Data:
         shutil.rmtree(folder / "image")
         # A layer at a time is in memory, with its copies.
         write_layout(folder / "image", *(_layer(size) for size in sizes.layers))
+        _write_others(project, sizes.others)
         made.write_text(wanted)
     return Data(folder)
 
@@ -84,6 +98,16 @@ def _write_weights(project: Project, shards: tuple[int, ...]) -> None:
             file.writelines(_random(size))
     index = {"weight_map": {f"weight.{n}": name for n, name in enumerate(names)}}
     project.write("weights/model.safetensors.index.json", json.dumps(index))
+
+
+def _write_others(project: Project, sizes: tuple[int, ...]) -> None:
+    entry = f'    - {{name: "{IMAGE}", source: "oci:image"}}\n'
+    entries = [entry]
+    for number, size in enumerate(sizes, 1):
+        write_layout(project.folder / f"image-{number}", _layer(size))
+        name = f"{IMAGE.partition(':1')[0]}-{number}:1.0"
+        entries.append(f'    - {{name: "{name}", source: "oci:image-{number}"}}\n')
+    project.edit("bundle.yaml", entry, "".join(entries))
 
 
 def _layer(size: int) -> bytes:

@@ -61,11 +61,18 @@ class Bench:
         return self.observed("airbundle", *arguments, around=around, output=output)
 
     def observed(
-        self, *words: str | Path, around: Iterable[Path] = (), output: Path | None = None
+        self,
+        *words: str | Path,
+        around: Iterable[Path] = (),
+        output: Path | None = None,
+        prefix: Sequence[str] = (),
     ) -> Usage:
-        """One of the deeds of observed.py, which says itself what it used."""
+        """One of the deeds of observed.py, which says itself what it used.
+
+        `prefix` starts it somewhere else.
+        """
         report = self.folder / "observed.json"
-        argv = sys.executable, "-m", "benchmarks.observed", report, *words
+        argv = *prefix, sys.executable, "-m", "benchmarks.observed", report, *words
         usage = self.program(argv, around, output=output)
         return Usage(**asdict(usage) | json.loads(report.read_text()))
 

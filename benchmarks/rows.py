@@ -133,16 +133,16 @@ def looking(site: Site) -> list[Result]:
 
 def pushing(site: Site) -> list[Result]:
     """`push` to an empty registry against `crane push` of the same layers out of a layout."""
-    layout = _unpacked(site.bundle, site.scratch / "layout")
+    layout = unpacked(site.bundle, site.scratch / "layout")
     blobs = sorted((layout / "blobs" / "sha256").iterdir())
 
     def ours() -> Usage:
-        with _registry(site.scratch) as registry:
+        with empty_registry(site.scratch) as registry:
             command = "push", site.bundle, "--key", site.public, "--registry", registry.host
             return site.bench.airbundle(*command, around=[site.bundle])
 
     def theirs() -> Usage:
-        with _registry(site.scratch) as registry:
+        with empty_registry(site.scratch) as registry:
             command = "push", "--index", layout, f"{registry.host}/all", "--insecure"
             return site.bench.program([program("crane"), *command], around=blobs)
 
@@ -152,8 +152,8 @@ def pushing(site: Site) -> list[Result]:
         shutil.rmtree(layout)
 
 
-def _unpacked(bundle: Path, layout: Path) -> Path:
-    """The bundle as a folder, whose index names no more than what crane pushes."""
+def unpacked(bundle: Path, layout: Path) -> Path:
+    """The bundle as a folder, whose index names no more than what other programs push."""
     with tarfile.open(bundle) as tar:
         tar.extractall(layout, filter="data")
     index = json.loads((layout / "index.json").read_text())
@@ -166,8 +166,8 @@ def _unpacked(bundle: Path, layout: Path) -> Path:
 
 
 @contextmanager
-def _registry(scratch: Path) -> Iterator[Registry]:
-    """An empty one, gone afterwards with all that it holds."""
+def empty_registry(scratch: Path) -> Iterator[Registry]:
+    """One that is gone afterwards with all that it holds."""
     folder = scratch / "registry"
     folder.mkdir()
     try:
@@ -179,7 +179,7 @@ def _registry(scratch: Path) -> Iterator[Registry]:
 
 def pulling(site: Site) -> list[Result]:
     """The image out of a registry into the store, against `crane pull` into a layout."""
-    with _registry(site.scratch) as registry:
+    with empty_registry(site.scratch) as registry:
         reference = f"{registry.host}/server:1"
         site.bench.program([program("crane"), "push", site.data.image, reference, "--insecure"])
         around = [path for path in registry.storage.rglob("data") if path.is_file()]
@@ -223,5 +223,5 @@ def gating(site: Site) -> list[Result]:
     return site.contest("cold gate", ours, lambda: site.bench.program(command))[0]
 
 
-# The first builds what the next three read.
+# The first builds what the others read.
 ALL = (building, verifying, looking, pushing, pulling, gating)
