@@ -12,15 +12,16 @@ READY := build/venv/.ready
 
 export PATH := $(CURDIR)/build/tools:$(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test lint bench cluster wheelhouse mutants lock-deps clean
+.PHONY: help demo demo-cluster test lint bench cluster wheelhouse mutants lock-deps clean
 
 help:
 	@echo 'make demo        a signed bundle from a real model, verified, damaged, installed; no cluster, no root'
+	@echo 'make demo-cluster  the same onto a real node: install, predict, upgrade, go back, uninstall; root'
 	@echo 'make test        all tests'
 	@echo 'make lint        style, types and the import law'
 	@echo 'make mutants     every refusal is broken once, and its test must notice'
 	@echo 'make bench       how fast it is beside what this machine can do; needs 12 GiB of disk'
-	@echo 'make cluster     what the tests need of Kubernetes: kube-apiserver and etcd'
+	@echo 'make cluster     a whole cluster of one node without a way out, until Ctrl-C; root'
 	@echo 'make wheelhouse  build/wheelhouse: airbundle itself, for a machine without a package index'
 	@echo 'make lock-deps   requirements/*.txt anew, from pyproject.toml'
 
@@ -40,6 +41,12 @@ demo: $(READY)
 	@$(BIN)/python -c 'from bundler.tools.kustomize import find_kustomize; find_kustomize()' 2>/dev/null || PYTHON=$(BIN)/python tests/parts/install kustomize
 	@examples/demo/run
 
+CLUSTER_PARTS = $$($(BIN)/python -c 'from tests.cluster.node import PROGRAMS; print(*PROGRAMS)')
+
+demo-cluster: $(READY)
+	@PYTHON=$(BIN)/python tests/parts/install kustomize minilm debootstrap demoimage $(CLUSTER_PARTS)
+	@PYTHON=$(BIN)/python examples/demo/cluster
+
 test: $(READY)
 	@PYTHON=$(BIN)/python tests/parts/install || echo 'hint: tests that need a missing part are skipped by name, or fail with CI=true' >&2
 	$(BIN)/python -m pytest
@@ -51,17 +58,17 @@ lint: $(READY)
 	$(BIN)/lint-imports --no-logo
 
 bench: $(READY)
-	PYTHON=$(BIN)/python tests/parts/install limit crane docker-registry kustomize
+	PYTHON=$(BIN)/python tests/parts/install limit crane docker-registry kustomize skopeo etcd kube-apiserver
 	$(BIN)/python -m benchmarks
 
 cluster: $(READY)
-	PYTHON=$(BIN)/python tests/parts/install etcd kube-apiserver
-	@echo 'start it, until Ctrl-C: PYTHON=$(BIN)/python tests/cluster/run'
+	PYTHON=$(BIN)/python tests/parts/install $(CLUSTER_PARTS)
+	@PYTHON=$(BIN)/python tests/cluster/run node
 
-# Wheels alone: what is built from source could fetch more than the lock names.
+# What `airbundle installer` makes one file of; with --wheels build/wheelhouse it asks no index.
 wheelhouse: $(READY)
 	rm -rf build/wheelhouse
-	$(BIN)/python -m pip download --quiet --require-hashes --only-binary :all: -r requirements/core.txt -d build/wheelhouse
+	$(BIN)/python -c 'import os, pathlib; from bundler.tools import wheels; wheels.fetch(wheels.core_lock(), os.uname().machine, pathlib.Path("build/wheelhouse"))'
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation -w build/wheelhouse .
 	@echo 'on the far side: pip install --no-index --find-links build/wheelhouse airbundle'
 

@@ -50,11 +50,14 @@ class FilesInside:
 
 @dataclass(frozen=True)
 class ParameterInside:
-    """A parameter that a site may set, what it may be, and which places it changes."""
+    """A parameter that a site may set, or must where it is `required`; what it may be, and which
+    places it changes. Without a `default`, these have what the manifests of each target say.
+    """
 
     name: str
     type: str
-    default: str | int | bool
+    default: str | int | bool | None
+    required: bool
     description: str
     pattern: str | None
     values: tuple[str, ...]
@@ -124,6 +127,7 @@ def inspect(bundle: AuthenticatedBundle) -> Inspected:
                 item.name,
                 item.type,
                 item.default,
+                item.required,
                 item.description,
                 item.pattern,
                 item.values,

@@ -1,44 +1,67 @@
-"""`airbundle install`: plan, push, apply, record; or, for GitOps, plan, push and write a folder."""
+"""`airbundle install`: plan, push, apply, wait, record; all of it or nothing."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bundler.archive.bundle import AuthenticatedBundle
-from bundler.cluster.apply import apply
-from bundler.cluster.client import open_cluster
-from bundler.cluster.export import check_folder, export, file_names
-from bundler.cluster.present import Intent, prepare
+from bundler.cluster.access import Access
+from bundler.cluster.apply import Checks
+from bundler.cluster.client import Cluster
+from bundler.cluster.objectstore import upload
+from bundler.cluster.preflight import require_passed
+from bundler.cluster.present import Intent, Prepared, prepare
 from bundler.cluster.push import PushPlan, plan_push, push_artifact, push_bundle
-from bundler.cluster.release import DEFAULT_NAMESPACE, Record, field_manager
+from bundler.cluster.release import Past, Record
+from bundler.cluster.sitefiles import SiteFiles, with_site_objects
+from bundler.cluster.smoke import smoke
+from bundler.cluster.transaction import PATIENT, Manner, transact
 from bundler.cluster.upgrade import ReleaseChange, release_change
-from bundler.core.errors import UsageError
+from bundler.cluster.wait import wait_ready
+from bundler.core.destination import Destination
+from bundler.core.errors import ClusterError, UsageError
 from bundler.core.findings import Finding
+from bundler.core.objects.manifests import ObjectId
 from bundler.core.objects.plan import Plan
+from bundler.core.preflight.checked import Checked
 from bundler.core.progress import Progress
+from bundler.doctor import preflight
 from bundler.push import open_destination
-from bundler.render import Rendered, render
+from bundler.released import way_back
+from bundler.render import Rendered, render, spec_of
+
+if TYPE_CHECKING:
+    from bundler.inputs.siteoverlay import SiteOverlay
 
 
 @dataclass(frozen=True)
 class Site:
     """Where a bundle is installed: target, registry, parameters, cluster.
 
-    `registry` is ``HOST[/PREFIX]`` or ``oci:DIR``; without `kubeconfig` and `context` the
-    user's own count. The release's record lives in `release_namespace`.
+    `registry` is ``[PROFILE:]HOST[/PREFIX]`` or ``oci:DIR``; `registry_ca` are certificates to
+    trust there as well, `registry_credentials` a Docker config, and of both the bundle may want
+    objects made (`spec.site`). `take_ownership`: what others made, or own fields of, becomes the
+    release's. `overlay` is the site's own, over the target.
     """
 
     target: str
     registry: str
     settings: Mapping[str, str]
-    kubeconfig: Path | None = None
-    context: str | None = None
-    release_namespace: str = DEFAULT_NAMESPACE
+    access: Access = field(default_factory=Access)
+    take_ownership: bool = False
+    overlay: SiteOverlay | None = None
+    registry_ca: Path | None = None
+    registry_credentials: Path | None = None
+
+    @property
+    def files(self) -> SiteFiles:
+        """What of it may become objects."""
+        return SiteFiles(self.registry_ca, self.registry_credentials)
 
 
 @dataclass(frozen=True)
@@ -54,6 +77,7 @@ class Installed:
     version: str
     target: str
     dry_run: bool
+    preflight: tuple[Checked, ...]
     release: ReleaseChange
     plan: Plan
     push: PushPlan
@@ -61,97 +85,94 @@ class Installed:
     warnings: tuple[Finding, ...]
 
 
-@dataclass(frozen=True)
-class Exported:
-    """What was written for GitOps, or with `dry_run` would be.
-
-    `registry` names the images; without one they have the placeholder host, and can't run.
-    """
-
-    status: str
-    signers: tuple[str, ...]
-    name: str
-    version: str
-    target: str
-    dry_run: bool
-    registry: str | None
-    folder: Path
-    files: tuple[str, ...]
-    push: PushPlan
-    waived: tuple[Finding, ...]
-    warnings: tuple[Finding, ...]
-
-
 def install(
-    bundle: AuthenticatedBundle, site: Site, progress: Progress, *, dry_run: bool = False
+    bundle: AuthenticatedBundle,
+    site: Site,
+    progress: Progress,
+    *,
+    dry_run: bool = False,
+    manner: Manner = PATIENT,
 ) -> Installed:
     """Install `bundle` at `site`; installed again, nothing changes.
 
     The plan is made before anything is pushed, and with `dry_run` is all that is made. UsageError
     for what was asked; PolicyError of the core rules; SourceError of the registry; ClusterError
-    of the API server, for a newer version that is there, and for objects of other releases.
+    of the API server, for a newer version that is there, for objects of other releases, and for
+    what doesn't get ready: then what was installed before is what runs.
     """
     with ExitStack() as stack:
-        destination = stack.enter_context(closing(open_destination(site.registry)))
-        if destination.registry is None:
-            raise UsageError(
-                f"--registry {site.registry}: a cluster can't pull from a folder",
-                "name a registry, or write a folder for GitOps with --export DIR",
-            )
-        rendered = render(bundle, site.target, site.settings, destination.registry)
-        record = _record(bundle, rendered, destination.registry)
-        manager = field_manager(record.name, site.release_namespace)
-        cluster = stack.enter_context(closing(open_cluster(site.kubeconfig, site.context, manager)))
-        prepared = prepare(cluster, Intent(record, rendered.objects, site.release_namespace))
-        change = release_change(prepared.before, record, site.settings)
+        opened = open_destination(site.registry, site.registry_ca)
+        destination = stack.enter_context(closing(opened))
+        registry = _pulled_from(destination, site)
+        rendered = render(bundle, site.target, site.settings, registry, site.overlay)
+        record = Record(bundle.release.name, _installed(bundle, rendered, registry), ())
+        cluster = stack.enter_context(closing(site.access.open(record.name)))
+        needs = spec_of(bundle).site
+        made = with_site_objects(cluster, rendered.objects, needs, site.files, registry)
+        rendered = replace(rendered, objects=made)
+        checked = preflight(bundle, rendered, site.access, cluster, destination)
+        namespace, force = site.access.release_namespace, site.take_ownership
+        intent = Intent(record, rendered.objects, namespace, take_ownership=force)
+        prepared = planned(cluster, intent, checked)
+        change = release_change(prepared.before, record.installed, site.settings)
+        idle = prepared.plan.empty or manner.keep_failed
+        back = None if idle else way_back(cluster, prepared.before, site.registry_ca)
         plan = prepared.plan
         if dry_run:
             sent = plan_push(bundle, destination)
         else:
             pushed = push_bundle(bundle, destination, progress)
-            plan = apply(cluster, prepared, pushed, progress, time.sleep)
+            upload(bundle, rendered.objects, progress)
+            checks = checks_of(bundle, cluster, manner, progress)
+            plan = transact(cluster, prepared, pushed, back, checks, manner, progress, time.sleep)
             push_artifact(pushed, destination)
             sent = pushed.sent
-    done = _outcome(bundle, rendered, dry_run)
-    return Installed(release=change, plan=plan, push=sent, **done)
+    done = outcome(bundle, rendered, dry_run)
+    return Installed(preflight=checked, release=change, plan=plan, push=sent, **done)
 
 
-def export_bundle(
-    bundle: AuthenticatedBundle,
-    site: Site,
-    folder: Path,
-    registry_name: str | None,
-    progress: Progress,
-    *,
-    dry_run: bool = False,
-) -> Exported:
-    """Push `bundle` and write its objects to `folder`, which must be empty or absent.
+def _pulled_from(destination: Destination, site: Site) -> str:
+    if destination.registry is None:
+        raise UsageError(
+            f"--registry {site.registry}: a cluster can't pull from a folder",
+            "name a registry, or write a folder for GitOps with --export DIR",
+        )
+    return destination.registry
 
-    No API server is called. Images are named by the registry, or by `registry_name` where that
-    is a folder (``oci:DIR``); without one they keep the placeholder host. All or nothing.
+
+def planned(cluster: Cluster, intent: Intent, checked: Sequence[Checked]) -> Prepared:
+    """The plan for `intent`, once the preflight passed.
+
+    ClusterError with all that is in the way of either. Where checks failed there may be no plan:
+    what they say is the reason.
     """
-    with closing(open_destination(site.registry)) as destination:
-        if destination.registry is not None and registry_name is not None:
-            raise UsageError(
-                f"--registry-name {registry_name}: --registry {site.registry} is a name already",
-                "--registry-name says where the content of an oci:DIR will be pulled from",
-            )
-        host = destination.registry or registry_name
-        rendered = render(bundle, site.target, site.settings, host)
-        check_folder(folder)
-        if dry_run:
-            sent = plan_push(bundle, destination)
-        else:
-            pushed = push_bundle(bundle, destination, progress)
-            export(rendered.objects, pushed, folder)
-            push_artifact(pushed, destination)
-            sent = pushed.sent
-    done = _outcome(bundle, rendered, dry_run)
-    files = file_names(rendered.objects)
-    return Exported(registry=host, folder=folder, files=files, push=sent, **done)
+    if all(each.outcome != "failed" for each in checked):
+        return prepare(cluster, intent)
+    try:
+        prepare(cluster, intent)
+    except ClusterError as error:
+        checked = (*checked, Checked("plan", "failed", error.message, error.hint))
+    require_passed(checked)
+    raise AssertionError("something failed")
 
 
-def _outcome(bundle: AuthenticatedBundle, rendered: Rendered, dry_run: bool) -> dict[str, Any]:
+def checks_of(
+    bundle: AuthenticatedBundle, cluster: Cluster, manner: Manner, progress: Progress
+) -> Checks:
+    """What shows that the objects of `bundle` work: that they get ready, and its smoke calls."""
+    calls = spec_of(bundle).smoke
+
+    def wait(ids: Sequence[ObjectId]) -> None:
+        wait_ready(cluster, ids, manner.timeout, progress, time.sleep, time.monotonic)
+
+    def ask() -> None:
+        if manner.timeout > 0:
+            smoke(cluster, calls, time.sleep, time.monotonic, progress)
+
+    return Checks(wait=wait, smoke=ask)
+
+
+def outcome(bundle: AuthenticatedBundle, rendered: Rendered, dry_run: bool) -> dict[str, Any]:
     """What both kinds of result say."""
     return {
         "status": bundle.status,
@@ -165,15 +186,14 @@ def _outcome(bundle: AuthenticatedBundle, rendered: Rendered, dry_run: bool) -> 
     }
 
 
-def _record(bundle: AuthenticatedBundle, rendered: Rendered, registry: str) -> Record:
+def _installed(bundle: AuthenticatedBundle, rendered: Rendered, registry: str) -> Past:
     release = bundle.release
-    return Record(
-        name=release.name,
-        index=str(release.index),
-        version=release.version,
-        target=rendered.target,
-        registry=registry,
-        parameters=rendered.values,
-        inventory=(),
-        signers=bundle.signers,
+    return Past(
+        str(release.index),
+        release.version,
+        rendered.target,
+        registry,
+        rendered.values,
+        bundle.signers,
+        None if rendered.overlay is None else rendered.overlay.dump().decode(),
     )

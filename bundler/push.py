@@ -38,30 +38,38 @@ class Pushed:
     references: tuple[Pullable, ...]
 
 
-def open_destination(text: str) -> Destination:
-    """The registry ``HOST[/PREFIX]`` or the layout ``oci:DIR``; UsageError for anything else."""
+def open_destination(text: str, registry_ca: Path | None = None) -> Destination:
+    """The registry ``[PROFILE:]HOST[/PREFIX]`` or the layout ``oci:DIR``.
+
+    `registry_ca` are certificates to trust as well. UsageError for anything else.
+    """
     if not text.startswith(LAYOUT_PREFIX):
-        return _registry(text)
+        return _registry(text, registry_ca)
     folder = text.removeprefix(LAYOUT_PREFIX)
     if not folder:
         raise UsageError("oci: expected a folder behind it, found nothing")
     return LayoutDestination(Path(folder))
 
 
-def _registry(text: str) -> RegistryDestination:
+def _registry(text: str, registry_ca: Path | None) -> RegistryDestination:
     try:
-        return RegistryDestination(text)
+        return RegistryDestination(text, authority=registry_ca)
     except UsageError as error:
         raise UsageError(error.message, f"{error.hint}; a folder is written oci:DIR") from error
 
 
-def push(bundle: AuthenticatedBundle, registry: str, progress: Progress) -> Pushed:
+def push(
+    bundle: AuthenticatedBundle,
+    registry: str,
+    progress: Progress,
+    registry_ca: Path | None = None,
+) -> Pushed:
     """Bring to `registry` what it lacks of `bundle`; pushed again, nothing changes.
 
     SourceError when the registry refuses or has this version with other content; IntegrityError
     when the file is not what it was.
     """
-    with closing(open_destination(registry)) as destination:
+    with closing(open_destination(registry, registry_ca)) as destination:
         pushed = push_bundle(bundle, destination, progress)
         artifact = push_artifact(pushed, destination)
     release = bundle.release

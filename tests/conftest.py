@@ -13,11 +13,14 @@ from pathlib import Path
 import pytest
 
 from bundler.inputs import scanning
+from bundler.installer import MACHINES, make_installer
 from bundler.scan.checkov import scan_objects
 from tests.cluster.apiserver import Ports, running_apiserver
 from tests.cluster.namespace import FarSide, running_far_side
+from tests.cluster.node import PROGRAMS, Node, running_node
 from tests.fakes.checkov import scan_objects as fake_checkov
 from tests.large import LargeBundle, make_large
+from tests.parts import corewheels
 from tests.parts import minilm as model
 from tests.parts.components import find_program
 from tests.parts.engine import running_engine
@@ -96,7 +99,7 @@ def docker_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """An administrator's kubeconfig of a real API server.
+    """An administrator's kubeconfig of a real API server with one node that is only said to be.
 
     AIRBUNDLE_TEST_KUBECONFIG names another cluster's, which must be one to play with.
     """
@@ -118,10 +121,33 @@ def netns(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FarSide]:
 
 
 @pytest.fixture(scope="session")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """A whole cluster of one real node, in a network without a way out, with a site's registry."""
+    require("root", *PROGRAMS)
+    with running_node(tmp_path_factory.mktemp("node")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
 def minilm() -> Path:
     """The folder of all-MiniLM-L6-v2: read it, don't write into it."""
     require("minilm")
     return model.fetch()
+
+
+@pytest.fixture(scope="session")
+def core_wheels() -> Path:
+    """A folder with the wheels of requirements/core.txt: one below it for each machine."""
+    require("core-wheels")
+    return corewheels.fetch()
+
+
+@pytest.fixture(scope="session")
+def installer_file(tmp_path_factory: pytest.TempPathFactory, core_wheels: Path) -> Path:
+    """airbundle itself as one file, for this machine."""
+    [platform] = [name for name, machine in MACHINES.items() if machine == os.uname().machine]
+    file = tmp_path_factory.mktemp("installer") / "airbundle.pyz"
+    return make_installer(file, platform, None, core_wheels / os.uname().machine).path
 
 
 @pytest.fixture

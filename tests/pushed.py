@@ -32,3 +32,16 @@ def put_image(address: str, repository: str, tag: str, layout: Path, top: Digest
             destination.put_blob(repository, descriptor, [(blobs / digest.hex).read_bytes()])
         found = Descriptor.of(manifest["mediaType"], data)
         destination.put_manifest(repository, tag, found, data)
+
+
+def put_manifest(address: str, repository: str) -> Digest:
+    """An artifact without content, by digest alone, in `repository` of a registry."""
+    empty = Descriptor.of("application/vnd.oci.empty.v1+json", b"{}")
+    media_type = "application/vnd.oci.image.manifest.v1+json"
+    content = {"schemaVersion": 2, "mediaType": media_type, "artifactType": "application/x"}
+    content |= {"config": empty.to_json(), "layers": [empty.to_json()]}
+    data = json.dumps(content).encode()
+    with closing(RegistryDestination(address)) as destination:
+        destination.put_blob(repository, empty, (b"{}",))
+        destination.put_manifest(repository, None, Descriptor.of(media_type, data), data)
+    return Digest.of(data)

@@ -6,16 +6,21 @@ import json
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from bundler.cluster.access import Access
 from bundler.cluster.client import Cluster, open_cluster
 from bundler.cluster.release import Record, record_id
+from bundler.cluster.transaction import Manner
 from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.core.progress import SILENT
 from bundler.install import Installed, Site, install
 from tests.parts.registry import Registry
 from tests.releases import TARGET, Release, config_map, namespace
+
+# Nothing gets ready on an API server without controllers.
+AT_ONCE = Manner(timeout=0)
 
 
 @dataclass
@@ -32,16 +37,29 @@ class Field:
     def home(self) -> str:
         return f"{self.mark}-system"
 
+    @property
+    def access(self) -> Access:
+        return Access(self.kubeconfig, None, self.home)
+
     def site(self, **settings: str) -> Site:
         address = f"{self.registry.host}/{self.mark}"
-        return Site(TARGET, address, settings, self.kubeconfig, None, self.home)
+        return Site(TARGET, address, settings, self.access)
 
     def release(self, *objects: JsonObject, version: str = "1.0.0", name: str = "app") -> Release:
         return Release(f"{name}-{self.mark}", [namespace(self.mark), *objects], version)
 
-    def install(self, release: Release, *, dry_run: bool = False, **settings: str) -> Installed:
+    def install(
+        self,
+        release: Release,
+        *,
+        dry_run: bool = False,
+        manner: Manner = AT_ONCE,
+        take_ownership: bool = False,
+        **settings: str,
+    ) -> Installed:
         with release.opened(self.folder) as bundle:
-            return install(bundle, self.site(**settings), SILENT, dry_run=dry_run)
+            site = replace(self.site(**settings), take_ownership=take_ownership)
+            return install(bundle, site, SILENT, dry_run=dry_run, manner=manner)
 
     def settings(self, name: str, **data: str) -> JsonObject:
         return config_map(self.mark, name, **data)

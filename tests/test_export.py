@@ -19,7 +19,8 @@ from bundler.core.errors import IntegrityError, PolicyError, SourceError, UsageE
 from bundler.core.objects.manifests import JsonObject, ObjectId, apply_order
 from bundler.core.progress import SILENT
 from bundler.core.reference import PLACEHOLDER_HOST
-from bundler.install import Exported, Site, export_bundle
+from bundler.export import Exported, export_bundle
+from bundler.install import Site
 from bundler.render import render
 from tests.making import KEY
 from tests.releases import IMAGE, TARGET, Release, config_map, deployment, namespace

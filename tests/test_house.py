@@ -162,7 +162,7 @@ def lint_imports(copy: Path) -> tuple[int, str]:
         ("cluster/__init__.py", "import httpx", "HTTP and processes live in tools"),
         ("cli/__init__.py", "import subprocess", "HTTP and processes live in tools"),
         ("tools/__init__.py", "import subprocess", "HTTP and processes live in tools"),
-        ("tools/__init__.py", "import lightkube", "the Kubernetes client lives in cluster"),
+        ("tools/__init__.py", "import lightkube", "the Kubernetes client is our own"),
         ("scan/__init__.py", "import torch", "what a bare machine doesn't have"),
         ("cli/__init__.py", "import jinja2", "what a bare machine doesn't have"),
     ],

@@ -109,6 +109,8 @@ def test_it_builds_as_soon_as_a_model_lies_in_weights(
     assert (built.name, built.version) == ("serving", "0.1.0")
     assert {found.rule for found in built.warnings} == {"license", "packages"}
     lock = (made.folder / "bundle.lock").read_text()
+    for overlay in ("dev", "airgapped", "aws", "aws-govcloud", "azure", "azure-government", "gcp"):
+        assert f'"{overlay}":' in lock
     assert '"model.safetensors"' in lock
     assert '"README"' not in lock
 

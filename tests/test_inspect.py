@@ -74,6 +74,7 @@ def test_it_names_objects_and_parameters(path: Path) -> None:
             "mode",
             "enum",
             "fast",
+            False,
             "How the server searches",
             None,
             ("fast", "exact"),

@@ -21,7 +21,7 @@ from bundler.install import install
 from tests.listing import listing
 from tests.parts.registry import Registry
 from tests.releases import TARGET, crd, deployment, namespace, pod_spec
-from tests.site import Field, field_of_work
+from tests.site import AT_ONCE, Field, field_of_work
 
 pytestmark = pytest.mark.needs("apiserver", "docker-registry")
 
@@ -47,9 +47,10 @@ def test_an_install_makes_its_objects_and_its_record(on: Field) -> None:
     assert done.plan.created == (home, space, *made, record_id(f"app-{on.mark}", on.home))
     assert done.plan.unchecked == ()
     record = on.record()
-    assert (record.version, record.target, record.journal) == ("1.0.0", TARGET, "applied")
-    assert record.registry == f"{on.registry.host}/{on.mark}"
-    assert len(record.signers) == 1
+    assert (record.version, record.journal, record.history) == ("1.0.0", None, ())
+    assert record.installed.target == TARGET
+    assert record.installed.registry == f"{on.registry.host}/{on.mark}"
+    assert len(record.installed.signers) == 1
     assert set(record.inventory) == {
         Owned(each, True) for each in (space, on.id("one"), on.id("web", "Deployment", "apps/v1"))
     }
@@ -98,7 +99,8 @@ def test_an_upgrade_removes_what_is_gone_and_nothing_else(on: Field) -> None:
     for name in ("foreign", "found", "joined"):
         on.write("kubectl", on.settings(name, key="theirs"))
     adopted = (on.settings("found", key="theirs"), on.settings("joined", more="ours"))
-    on.install(on.release(on.settings("gone"), on.settings("stays"), *adopted))
+    release = on.release(on.settings("gone"), on.settings("stays"), *adopted)
+    on.install(release, take_ownership=True)
     others = [on.id(name) for name in ("foreign", "found", "joined", "stays")]
     before = on.versions(*others)
     done = on.install(on.release(on.settings("stays"), version="1.1.0"))
@@ -163,7 +165,7 @@ def test_restricted_admits_the_pods_of_a_release(on: Field) -> None:
         "metadata": {"name": "default", "namespace": on.mark},
     }
     on.write("kubectl", account)
-    done = on.install(on.release(pod))
+    done = on.install(on.release(pod), take_ownership=True)
     assert on.id("one", "Pod") in done.plan.created
 
 
@@ -174,10 +176,12 @@ def test_an_install_that_was_killed_is_finished_by_the_next(
     upgrade = on.release(on.settings("new"), on.settings("stays", key="2"), version="1.1.0")
     real = Cluster.apply
 
-    def dying(self: Cluster, obj: JsonObject, *, dry_run: bool = False) -> JsonObject:
+    def dying(
+        self: Cluster, obj: JsonObject, *, dry_run: bool = False, force: bool = False
+    ) -> JsonObject:
         if not dry_run and obj["metadata"]["name"] == "stays":
             raise KeyboardInterrupt
-        return real(self, obj, dry_run=dry_run)
+        return real(self, obj, dry_run=dry_run, force=force)
 
     monkeypatch.setattr(Cluster, "apply", dying)
     with pytest.raises(KeyboardInterrupt):
@@ -185,11 +189,13 @@ def test_an_install_that_was_killed_is_finished_by_the_next(
     monkeypatch.undo()
     halfway = on.record()
     assert halfway.version == "1.0.0"
-    assert halfway.journal.startswith("applying sha256:")
+    assert halfway.journal is not None
+    assert (halfway.journal.doing, halfway.journal.version) == ("install", "1.1.0")
+    assert halfway.journal.fresh == (on.id("new"),)
     assert Owned(on.id("new"), True) in halfway.inventory
     on.install(upgrade)
     assert on.get(on.id("old")) is None
-    assert on.record().journal == "applied"
+    assert on.record().journal is None
     assert Owned(on.id("new"), True) in on.record().inventory
     assert on.install(upgrade).plan.empty
 
@@ -209,7 +215,7 @@ def test_parameters_are_set_recorded_and_checked_again(on: Field) -> None:
     found = on.get(on.id("one"))
     assert found is not None
     assert found["data"] == {"mode": "loud"}
-    assert on.record().parameters == {"mode": "loud"}
+    assert on.record().installed.parameters == {"mode": "loud"}
     with pytest.raises(PolicyError, match="external-host"):
         on.install(release, mode="https://elsewhere.com/x")
     with pytest.raises(UsageError, match="isn't one of this bundle"):
@@ -230,6 +236,7 @@ def test_an_upgrade_tells_which_parameters_fall_back(
     file = upgrade.write(on.folder / "upgrade.tar")
     arguments = ["install", str(file), "--target", TARGET, "--registry", on.site().registry]
     arguments += ["--kubeconfig", str(on.kubeconfig), "--release-namespace", on.home]
+    arguments += ["--timeout", "0s"]
     assert run([*arguments, "--allow-unsigned", "--dry-run"]) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[1:3] == [
@@ -251,7 +258,7 @@ def test_what_nobody_of_ours_made_is_adopted_once(on: Field) -> None:
     on.write("kubectl", namespace(on.mark))
     on.write("kubectl", on.settings("found", key="theirs"))
     release = on.release(on.settings("found", key="theirs", more="ours"))
-    done = on.install(release)
+    done = on.install(release, take_ownership=True)
     space = ObjectId("v1", "Namespace", None, on.mark)
     assert done.plan.adopted == (space, on.id("found"))
     found = done.plan.differences[on.id("found")]
@@ -264,10 +271,13 @@ def test_what_nobody_of_ours_made_is_adopted_once(on: Field) -> None:
 
 
 def test_a_record_may_live_in_a_namespace_of_the_bundle(on: Field) -> None:
-    release, site = on.release(on.settings("one")), replace(on.site(), release_namespace=on.mark)
+    release, site = (
+        on.release(on.settings("one")),
+        replace(on.site(), access=replace(on.access, release_namespace=on.mark)),
+    )
     with release.opened(on.folder) as bundle:
-        first = install(bundle, site, SILENT)
-        again = install(bundle, site, SILENT)
+        first = install(bundle, site, SILENT, manner=AT_ONCE)
+        again = install(bundle, site, SILENT, manner=AT_ONCE)
     assert first.plan.created[0] == ObjectId("v1", "Namespace", None, on.mark)
     assert on.get(record_id(release.name, on.mark)) is not None
     assert again.plan.empty
@@ -279,6 +289,7 @@ def test_the_command_shows_the_plan_and_then_does_it(
     file = on.release(on.settings("one")).write(on.folder / "demo.tar")
     arguments = ["install", str(file), "--target", TARGET, "--registry", on.site().registry]
     arguments += ["--kubeconfig", str(on.kubeconfig), "--release-namespace", on.home]
+    arguments += ["--timeout", "0s"]
     arguments += ["--allow-unsigned"]
     assert run([*arguments, "--dry-run"]) == 0
     said = capsys.readouterr().out.splitlines()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bundler import scaffold
+from bundler.installer import copy_own
 
 ROOT = Path(__file__).parents[1]
 
@@ -36,6 +37,7 @@ def test_the_wheel_holds_the_package_and_what_init_copies(wheel: Path) -> None:
     expected = files_below(ROOT / "bundler", "bundler")
     for name in scaffold.FOLDERS:
         expected |= files_below(ROOT / name, f"bundler/scaffold/{name}")
+    expected.add("bundler/requirements/core.txt")
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     assert names == expected
@@ -53,25 +55,47 @@ def test_the_wheel_asks_for_the_core_alone(wheel: Path) -> None:
         "cryptography",
         "docker",
         "httpx",
-        "lightkube",
         "publicsuffixlist",
         "pyyaml",
     }
 
 
-def test_the_scaffold_is_found_in_a_wheel(wheel: Path, tmp_path: Path) -> None:
+def run_inside(wheel: Path, folder: Path, program: str) -> str:
+    """What `program` prints where the wheel is installed, and the checkout is not."""
     with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(tmp_path)
-    program = "from bundler import scaffold; print(scaffold.root())"
+        archive.extractall(folder)
     done = subprocess.run(
         [sys.executable, "-c", program],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(tmp_path)},
+        cwd=folder,
+        env={"PYTHONPATH": str(folder)},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert Path(done.stdout.strip()) == tmp_path / "bundler" / "scaffold"
+    return done.stdout
+
+
+def test_the_scaffold_is_found_in_a_wheel(wheel: Path, tmp_path: Path) -> None:
+    found = run_inside(wheel, tmp_path, "from bundler import scaffold; print(scaffold.root())")
+    assert Path(found.strip()) == tmp_path / "bundler" / "scaffold"
+
+
+def test_an_installed_airbundle_knows_its_own_lock(wheel: Path, tmp_path: Path) -> None:
+    program = "from bundler.tools import wheels; print(wheels.core_lock(), end='')"
+    lock = (ROOT / "requirements" / "core.txt").read_text()
+    assert run_inside(wheel, tmp_path, program) == lock
+
+
+def test_an_installer_is_the_same_from_a_wheel_and_from_a_checkout(
+    wheel: Path, tmp_path: Path
+) -> None:
+    copy_own(tmp_path / "checkout")
+    program = "import sys; from pathlib import Path; from bundler.installer import copy_own; "
+    run_inside(wheel, tmp_path, f"{program}copy_own(Path({str(tmp_path / 'wheel')!r}))")
+    assert files_below(tmp_path / "wheel", "") == files_below(tmp_path / "checkout", "")
+    for name in files_below(tmp_path / "wheel", ""):
+        one, other = (tmp_path / place / name.lstrip("/") for place in ("wheel", "checkout"))
+        assert one.read_bytes() == other.read_bytes()
 
 
 def test_the_scaffold_is_found_in_a_checkout() -> None:

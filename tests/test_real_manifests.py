@@ -13,6 +13,7 @@ import pytest
 from bundler import lock as locking
 from bundler.audit import audit_bundle
 from bundler.build import Built
+from bundler.cluster.access import Access
 from bundler.cluster.client import Cluster, open_cluster
 from bundler.core import lock as locks
 from bundler.core.digest import Digest
@@ -35,6 +36,7 @@ from tests.parts.registry import Registry
 from tests.parts.service import free_ports
 from tests.project import Project
 from tests.publicprojects import IMAGES, TAG, TARGET, WAIVERS, make_keda, put_stand_ins
+from tests.site import AT_ONCE
 
 pytestmark = pytest.mark.needs("trees", "docker-registry", "busybox")
 
@@ -111,7 +113,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def test_installed_twice_the_second_changes_nothing(
     keda: Keda, cluster: Path, registry: Registry
 ) -> None:
-    site = Site(TARGET, f"{registry.host}/site", {}, cluster, None, "releases")
+    site = Site(TARGET, f"{registry.host}/site", {}, Access(cluster, None, "releases"))
     objects = [ObjectId.of(obj) for obj in keda.objects()]
     first = _install(keda, site)
     assert set(objects) <= {*first.plan.created, *first.plan.adopted}
@@ -133,7 +135,7 @@ def test_installed_twice_the_second_changes_nothing(
 
 def _install(keda: Keda, site: Site) -> Installed:
     with open_bundle(keda.path, KEY.public) as bundle:
-        return install(bundle, site, SILENT)
+        return install(bundle, site, SILENT, manner=AT_ONCE)
 
 
 def _versions(cluster: Cluster, objects: list[ObjectId]) -> dict[ObjectId, str]:

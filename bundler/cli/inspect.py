@@ -53,9 +53,7 @@ def _lines(inspected: inspect.Inspected) -> Iterator[str]:
     if inspected.parameters:
         yield "parameters"
     for parameter in inspected.parameters:
-        yield f"  {parameter.name} ({parameter.type}, default {parameter.default!r}): " + (
-            parameter.description
-        )
+        yield f"  {parameter.name} ({parameter.type}, {_unset(parameter)}): {parameter.description}"
         yield from (f"    {line}" for line in _limits(parameter))
     if inspected.allowed_hosts:
         yield "allowed hosts"
@@ -63,6 +61,13 @@ def _lines(inspected: inspect.Inspected) -> Iterator[str]:
     if inspected.waivers:
         yield "waived"
     yield from (f"  {waiver}" for waiver in inspected.waivers)
+
+
+def _unset(parameter: inspect.ParameterInside) -> str:
+    """What counts where a site sets none."""
+    if parameter.required:
+        return "required"
+    return "as in each target" if parameter.default is None else f"default {parameter.default!r}"
 
 
 def _limits(parameter: inspect.ParameterInside) -> Iterator[str]:

@@ -7,6 +7,16 @@ decorator               parameter of the command
                         read and parsed; None stands for --allow-unsigned, and for nothing else
 `set_option`            ``settings: dict[str, str]``: every --set NAME=VALUE, values as written
 `registry_option`       ``registry: str``: HOST[/PREFIX] or oci:DIR, required, as written
+`site_registry_option`  ``registry: str``: the same without oci:DIR
+`registry_ca_option`    ``registry_ca: Path | None``
+`registry_credentials_option` ``registry_credentials: Path | None``
+`access_options`        ``access: Access``: --kubeconfig, --context, --release-namespace
+`timeout_option`        ``timeout: float``: seconds
+`keep_failed_option`    ``keep_failed: bool``
+`take_ownership_option` ``take_ownership: bool``
+`dry_run_option`        ``dry_run: bool``
+`overlay_options`       ``overlay: SiteOverlay | None``: --overlay DIR, with --policy FILE and
+                        --require-scanners
 `target_option`         ``target: str``: the name of an overlay, required
 `file_argument`         ``file: Path``: FILE, a bundle that is there
 `spec_argument`         ``spec: Path``: SPEC, bundle.yaml of this folder unless told
@@ -23,6 +33,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import re
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -37,6 +48,7 @@ from bundler.core.errors import DocumentError, TrustError, UsageError
 # `bundler.sign` is imported where it is used: cryptography is no part of a help page.
 if TYPE_CHECKING:
     from bundler.archive.store import Store
+    from bundler.inputs.siteoverlay import SiteOverlay
     from bundler.sign.keys import PrivateKey
     from bundler.sign.trust import Trust
 
@@ -54,6 +66,53 @@ _KEY = click.option(
 )
 _UNSIGNED = click.option(
     "--allow-unsigned", is_flag=True, help="Accept a bundle that nobody vouches for."
+)
+
+
+_KUBECONFIG = click.option(
+    "--kubeconfig", type=_FILE, metavar="FILE", help="Whose cluster, and as whom."
+)
+_CONTEXT = click.option("--context", metavar="NAME", help="The context of the kubeconfig.")
+_RELEASE_NAMESPACE = click.option(
+    "--release-namespace",
+    default="airbundle-system",
+    show_default=True,
+    metavar="NAME",
+    help="Where the records of releases are kept.",
+)
+
+
+def _seconds(context: click.Context, parameter: click.Parameter, given: str) -> float:
+    """A duration as `kubectl --timeout` takes it, in seconds."""
+    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", given)
+    if not given or found is None:
+        raise UsageError(f"--timeout {given}: expected a duration such as 90s, 10m or 1h30m")
+    hours, minutes, seconds = (int(each or 0) for each in found.groups())
+    return float(hours * 3600 + minutes * 60 + seconds)
+
+
+timeout_option = click.option(
+    "--timeout",
+    default="10m",
+    show_default=True,
+    callback=_seconds,
+    metavar="DURATION",
+    help="How long to wait until all is ready, or gone; 0s waits for nothing.",
+)
+
+
+keep_failed_option = click.option(
+    "--keep-failed", is_flag=True, help="Leave what failed as it is, instead of going back."
+)
+
+take_ownership_option = click.option(
+    "--take-ownership",
+    is_flag=True,
+    help="Make objects, and fields, of the release that are others' its own; the plan shows which.",
+)
+
+dry_run_option = click.option(
+    "--dry-run", is_flag=True, help="Show the plan, and change nothing anywhere."
 )
 
 
@@ -88,6 +147,20 @@ def _trust(policy: Path | None, key: Path | None, allow_unsigned: bool) -> Trust
 
         return PublicKey.load(key)
     return None
+
+
+def access_options(function: Command) -> Command:
+    """Add --kubeconfig, --context and --release-namespace; the command receives `access`."""
+
+    @wraps(function)
+    def with_access(
+        kubeconfig: Path | None, context: str | None, release_namespace: str, **others: Any
+    ) -> None:
+        from bundler.cluster.access import Access
+
+        function(access=Access(kubeconfig, context, release_namespace), **others)
+
+    return _KUBECONFIG(_CONTEXT(_RELEASE_NAMESPACE(with_access)))
 
 
 def _text(path: Path) -> str:
@@ -127,9 +200,78 @@ registry_option = click.option(
     help="Where images and models go: a registry, or an OCI layout on disk.",
 )
 
+site_registry_option = click.option(
+    "--registry",
+    required=True,
+    metavar="[PROFILE:]HOST[/PREFIX]",
+    help="The site's registry.",
+)
+
+registry_ca_option = click.option(
+    "--registry-ca",
+    type=_FILE,
+    metavar="FILE",
+    help="Certificates in PEM that the registry's may be signed by, as well.",
+)
+
+registry_credentials_option = click.option(
+    "--registry-credentials",
+    type=_FILE,
+    metavar="FILE",
+    help="A Docker config, for the pull secret that the bundle asks for.",
+)
+
 target_option = click.option(
     "--target", required=True, metavar="TARGET", help="The overlay of the bundle to use."
 )
+
+
+_OVERLAY = click.option(
+    "--overlay",
+    "folder_of_overlay",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Your own Kustomize overlay over the target; needs kustomize here.",
+)
+_SITE_POLICY = click.option(
+    "--policy",
+    "site_policy",
+    type=_FILE,
+    metavar="FILE",
+    help="With --overlay: your policy, which then judges in place of the bundle's.",
+)
+_SCANNERS = click.option(
+    "--require-scanners",
+    "scanned",
+    is_flag=True,
+    help="With --overlay: checkov, too, looks at what comes of it.",
+)
+
+
+def overlay_options(function: Command) -> Command:
+    """Add --overlay, --policy and --require-scanners; the command receives `overlay`."""
+
+    @wraps(function)
+    def with_overlay(
+        folder_of_overlay: Path | None, site_policy: Path | None, scanned: bool, **others: Any
+    ) -> None:
+        function(overlay=_overlay(folder_of_overlay, site_policy, scanned), **others)
+
+    return _OVERLAY(_SITE_POLICY(_SCANNERS(with_overlay)))
+
+
+def _overlay(folder: Path | None, policy: Path | None, scanned: bool) -> SiteOverlay | None:
+    if folder is not None:
+        from bundler.inputs.siteoverlay import read_overlay
+
+        return read_overlay(folder, policy, today(), scanned=scanned)
+    for name, given in (("--policy", policy), ("--require-scanners", scanned)):
+        if given:
+            raise UsageError(
+                f"{name}: goes with --overlay alone",
+                "without one, what the bundle's own policy and scanners judged is installed",
+            )
+    return None
 
 
 def optional_trust(function: Command) -> Command:

@@ -20,13 +20,13 @@ _MARKS = {
     "unchanged": "=",
 }
 _REMARKS = {
-    "adopted": "  (adopted: it is there already, and no release made it)",
+    "adopted": "  (taken over: it is there already, and no release made it)",
     "kept": "  (no longer part of it, left in place: what others keep there would go too)",
 }
-_COUNTED = {"unchecked": "not checked yet"}
+_COUNTED = {"unchecked": "not checked yet", "adopted": "taken over"}
 _PLANNED = {
     "created": "to create",
-    "adopted": "to adopt",
+    "adopted": "to take over",
     "changed": "to change",
     "removed": "to remove",
     "kept": "to keep",
@@ -43,6 +43,7 @@ def release_lines(change: ReleaseChange) -> Iterator[str]:
         "new": f"{change.after} (new)",
         "again": f"{change.after} (again)",
         "upgrade": f"{change.before} -> {change.after}",
+        "rollback": f"{change.before} -> {change.after} (rollback)",
     }
     stopped = ", after an install that was stopped half way" if change.interrupted else ""
     yield line("release", versions[change.change] + stopped)
@@ -62,7 +63,9 @@ def plan_lines(plan: Plan, *, done: bool) -> Iterator[str]:
     for name, mark in _MARKS.items():
         for each in getattr(plan, name):
             yield f"{mark} {each}{_REMARKS.get(name, '')}"
-            yield from map(_difference, plan.differences.get(each, ()))
+            yield from map(difference_line, plan.differences.get(each, ()))
+            for taken in plan.taken.get(each, ()):
+                yield f"    {taken.field}: taken over from {taken.owner}"
     if plan.unchecked:
         yield line("", _UNCHECKED)
     words = _COUNTED | ({} if done else _PLANNED)
@@ -71,7 +74,8 @@ def plan_lines(plan: Plan, *, done: bool) -> Iterator[str]:
     yield line("plan", said or "no objects")
 
 
-def _difference(each: Difference) -> str:
+def difference_line(each: Difference) -> str:
+    """One place of an object, with what stands there before and after."""
     start = _common(each.before, each.after)
     return f"    {each.pointer}: {_value(each.before, start)} -> {_value(each.after, start)}"
 

@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 @click.command(short_help="Copy images and models into a registry or a layout.")
 @options.file_argument
 @options.registry_option
+@options.registry_ca_option
 @options.trust_options
 @output.json_option
-def command(file: Path, registry: str, trust: Trust | None, as_json: bool) -> None:
+def command(
+    file: Path, registry: str, registry_ca: Path | None, trust: Trust | None, as_json: bool
+) -> None:
     """Copy images and models into a registry or a layout; what is there is not sent again."""
     with opened(file, trust) as bundle, progress.shown() as watched:
-        pushed = push(bundle, registry, watched)
+        pushed = push(bundle, registry, watched, registry_ca)
     output.emit(pushed, lambda: "\n".join(_text(pushed)), as_json)
 
 

@@ -12,6 +12,7 @@ from bundler.cli.opened import opened
 from bundler.render import render
 
 if TYPE_CHECKING:
+    from bundler.inputs.siteoverlay import SiteOverlay
     from bundler.sign.trust import Trust
 
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     metavar="HOST[/PREFIX]",
     help="Name images by this registry; without it they keep the placeholder host.",
 )
+@options.overlay_options
 @options.trust_options
 @output.json_option
 def command(
@@ -31,13 +33,15 @@ def command(
     target: str,
     settings: dict[str, str],
     registry: str | None,
+    overlay: SiteOverlay | None,
     trust: Trust | None,
     as_json: bool,
 ) -> None:
     """Print the manifests as they will be applied: YAML, or a list of objects with --json.
 
-    Parameters set with --set pass the same core rules as the build. Only FILE is read.
+    Parameters set with --set pass the same core rules as the build, and so does what --overlay
+    makes of the target. Only FILE and the overlay are read.
     """
     with opened(file, trust) as bundle:
-        rendered = render(bundle, target, settings, registry)
+        rendered = render(bundle, target, settings, registry, overlay)
     output.emit(rendered.objects, rendered.yaml, as_json)

@@ -1,29 +1,22 @@
-"""A plan carried out: what others need first, then the rest, then the removals, then the record.
+"""A plan carried out: what others need first, then the rest, then removals, then the record.
 
 Before the first object is touched, the record says what is going on and names the objects of
-both releases; killed at any moment, the same install can be run again and ends the same.
+both releases; killed at any moment, the same install can be run again and ends the same. What
+the release no longer has goes when all that it has is ready: until then there is a way back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from bundler.cluster.client import Cluster
 from bundler.cluster.present import Prepared
 from bundler.cluster.push import PushedBundle
-from bundler.cluster.release import Record, record_id
+from bundler.cluster.release import record_id
 from bundler.core.errors import ClusterError
-from bundler.core.objects.manifests import JsonObject, ObjectId
-from bundler.core.objects.plan import (
-    Identity,
-    Owned,
-    Plan,
-    Present,
-    identity,
-    is_crd,
-    is_namespace,
-)
+from bundler.core.objects.manifests import JsonObject, ObjectId, before_workloads, loads
+from bundler.core.objects.plan import Identity, Plan, Present, identity, is_crd, is_namespace
 from bundler.core.progress import Progress
 from bundler.tools.http import Sleep
 
@@ -31,72 +24,111 @@ _POLLS = 120
 _PAUSE = 0.5
 
 
+def _nothing() -> None:
+    """Asks nothing."""
+
+
+def _at_once(ids: Sequence[ObjectId]) -> None:
+    """Waits for nothing."""
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What is asked on the way; each raises a ClusterError when it isn't as it should be.
+
+    `guard` before every write; `wait` until objects are ready; `smoke` when all of them are.
+    """
+
+    guard: Callable[[], None] = _nothing
+    wait: Callable[[Sequence[ObjectId]], None] = _at_once
+    smoke: Callable[[], None] = _nothing
+
+
+class StoppedError(ClusterError):
+    """An install that failed after the first object was touched; the journal says so, too."""
+
+
 @dataclass
 class _Deeds:
     """What is done on `cluster`, remembered: the objects as they became, and names in order."""
 
     cluster: Cluster
+    guard: Callable[[], None]
     results: dict[Identity, JsonObject] = field(default_factory=dict)
     names: dict[str, None] = field(default_factory=dict)
 
-    def apply(self, obj: JsonObject) -> None:
+    def apply(self, obj: JsonObject, *, force: bool = False) -> None:
+        self.guard()
         object_id = ObjectId.of(obj)
-        self.results[identity(object_id)] = self.cluster.apply(obj)
+        self.results[identity(object_id)] = self.cluster.apply(obj, force=force)
         self.names[str(object_id)] = None
 
     def delete(self, object_id: ObjectId, uid: str) -> None:
+        self.guard()
         self.cluster.delete(object_id, uid)
         self.names[f"{object_id} (removed)"] = None
 
 
 def apply(
-    cluster: Cluster, prepared: Prepared, pushed: PushedBundle, progress: Progress, sleep: Sleep
+    cluster: Cluster,
+    prepared: Prepared,
+    pushed: PushedBundle,
+    checks: Checks,
+    progress: Progress,
+    sleep: Sleep,
 ) -> Plan:
     """Carry out `prepared`; `pushed` is the proof that what it names can be pulled.
 
-    The plan as it was carried out: nothing in it is unchecked. ClusterError at the first refusal,
-    with what was done before it; the record then says that the release is being applied.
+    The plan as it was carried out: nothing in it is unchecked. StoppedError at the first refusal,
+    and for what doesn't get ready, with what was done before it; a ClusterError before that.
     """
     if str(pushed.bundle.release.index) != prepared.intended.index:
         raise AssertionError("another bundle was pushed than is applied")
     if prepared.plan.empty:
         return prepared.plan
     progress.phase("applying", None)
-    deeds = _Deeds(cluster)
+    deeds = _Deeds(cluster, checks.guard)
     try:
-        _carry_out(deeds, prepared, sleep)
+        _carry_out(deeds, prepared, checks, sleep)
     except ClusterError as error:
         raise _stopped(error, deeds, prepared) from error
     return prepared.carried_out(deeds.results)
 
 
-def _carry_out(deeds: _Deeds, prepared: Prepared, sleep: Sleep) -> None:
+def _carry_out(deeds: _Deeds, prepared: Prepared, checks: Checks, sleep: Sleep) -> None:
     for each in prepared.home:
         deeds.apply(each.desired)
     heads, rest = _parted([each for each in prepared.present if each.change != "unchanged"])
-    if heads or rest or prepared.plan.removed:
-        _apply_heads(deeds, prepared, heads, sleep)
-        for each in rest:
-            deeds.apply(each.desired)
-        for object_id in prepared.plan.removed:
-            deeds.delete(object_id, prepared.uids[object_id])
-    deeds.apply(prepared.record.desired)
+    _apply_heads(deeds, prepared, heads, sleep)
+    everything = [ObjectId.of(each.desired) for each in prepared.present]
+    loaders = [ObjectId.of(each.desired) for each in prepared.present if loads(each.desired)]
+    waits_for = [each for each in loaders if each.kind == "Job"]
+    for each in rest:
+        # They are in the order of `apply_order`: what fills volumes comes before all others.
+        if waits_for and not before_workloads(each.desired):
+            checks.wait(waits_for)
+            waits_for = []
+        deeds.apply(each.desired, force=each.force)
+    checks.wait(everything)
+    checks.smoke()
+    for object_id in prepared.plan.removed:
+        deeds.delete(object_id, prepared.uids[object_id])
+    deeds.apply(prepared.record.desired, force=prepared.record.force)
 
 
 def _stopped(error: ClusterError, deeds: _Deeds, prepared: Prepared) -> ClusterError:
-    """`error` with what was done before it, and how to go on."""
-    record = str(record_id(prepared.intended.name, prepared.namespace))
+    """`error` with what was done before it."""
     if not deeds.names:
         return error
+    record = str(record_id(prepared.intended.name, prepared.namespace))
     names = ", ".join(name for name in deeds.names if name != record)
-    notes = [error.hint] if error.hint else []
-    if record in deeds.names:
-        notes.append(f"the release's record, {record}, notes that it is being applied")
-    notes.append("once the cause is gone, the same command again continues")
-    return ClusterError(
-        f"{error.message}; stopped half way, applied before: {names or 'nothing'}",
-        "; ".join(notes),
-    )
+    said = f"stopped half way, applied before: {names or 'nothing'}"
+    return StoppedError(with_more(error.message, said), error.hint)
+
+
+def with_more(message: str, more: str) -> str:
+    """`message` and what follows from it, on a line of its own where that has several."""
+    return f"{message}\n{more}" if "\n" in message else f"{message}; {more}"
 
 
 def _apply_heads(deeds: _Deeds, prepared: Prepared, heads: Sequence[Present], sleep: Sleep) -> None:
@@ -104,14 +136,14 @@ def _apply_heads(deeds: _Deeds, prepared: Prepared, heads: Sequence[Present], sl
 
     The journal comes after its own namespace, where the bundle brings that.
     """
-    journal = _journal(prepared).secret(prepared.namespace)
+    journal = prepared.under_way.secret(prepared.namespace)
     own = ObjectId("v1", "Namespace", None, prepared.namespace)
     for each in heads:
         if ObjectId.of(each.desired) == own:
-            deeds.apply(each.desired)
-    deeds.apply(journal)
+            deeds.apply(each.desired, force=each.force)
+    deeds.apply(journal, force=prepared.record.force)
     for each in heads:
-        deeds.apply(each.desired)
+        deeds.apply(each.desired, force=each.force)
     for each in heads:
         if is_crd(ObjectId.of(each.desired)):
             _await_established(deeds.cluster, ObjectId.of(each.desired), sleep)
@@ -125,15 +157,6 @@ def _parted(present: Sequence[Present]) -> tuple[list[Present], list[Present]]:
         object_id = ObjectId.of(each.desired)
         (heads if is_namespace(object_id) or is_crd(object_id) else rest).append(each)
     return heads, rest
-
-
-def _journal(prepared: Prepared) -> Record:
-    """The earlier record, or the new one, with the objects of both and a note of what goes on."""
-    base = prepared.before or prepared.intended
-    known = {identity(each.id): each for each in base.inventory}
-    new = [each for each in prepared.intended.inventory if identity(each.id) not in known]
-    both: tuple[Owned, ...] = (*base.inventory, *new)
-    return replace(base, inventory=both, journal=f"applying {prepared.intended.index}")
 
 
 def _conditions(live: JsonObject) -> dict[str, str]:

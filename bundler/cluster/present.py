@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
-from bundler.cluster.client import Cluster, nowhere
+from bundler.cluster.client import Cluster, OwnershipError, nowhere
+from bundler.cluster.ownership import check_claims, forced
 from bundler.cluster.release import (
+    Journal,
     Record,
     check_owner,
     check_takeover,
+    check_version,
     managers,
     read_records,
 )
-from bundler.core.errors import ClusterError
+from bundler.cluster.terminating import being_deleted
+from bundler.cluster.unasked import check_schemas
 from bundler.core.objects.manifests import JsonObject, ObjectId, apply_order
 from bundler.core.objects.plan import (
     Identity,
     Owned,
     Plan,
     Present,
+    Taken,
     defined_kind,
     defines_namespaced,
     dropped,
@@ -29,16 +35,22 @@ from bundler.core.objects.plan import (
     make_plan,
     uncheckable,
 )
-from bundler.core.version import Version
 
 
 @dataclass(frozen=True)
 class Intent:
-    """What is to be installed: a record without its inventory, and its objects, relocated."""
+    """What is to be installed: a record without its inventory, and its objects, relocated.
+
+    An `install` may not be older than what is installed; `going back` also removes what an
+    upgrade that failed brought, were it a namespace or a volume. What others made, or own, is
+    refused unless `take_ownership`.
+    """
 
     record: Record
     objects: tuple[JsonObject, ...]
     namespace: str
+    doing: Literal["install", "rollback", "going back"] = "install"
+    take_ownership: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,6 +70,19 @@ class Prepared:
     before: Record | None
     uids: Mapping[ObjectId, str]
     namespace: str
+    journal: Journal
+
+    @property
+    def under_way(self) -> Record:
+        """What the record says from before the first object is touched until the last is ready.
+
+        The release that was there, or at a first install the new one, with the objects of both.
+        """
+        base = self.before if self.before and not self.journal.first else self.intended
+        previous = self.before.inventory if self.before else ()
+        known = {identity(each.id) for each in previous}
+        new = [each for each in self.intended.inventory if identity(each.id) not in known]
+        return replace(base, inventory=(*previous, *new), journal=self.journal)
 
     def carried_out(self, results: Mapping[Identity, JsonObject]) -> Plan:
         """The plan after the fact: what could not be asked before is by now among `results`."""
@@ -76,17 +101,45 @@ def prepare(cluster: Cluster, intent: Intent) -> Prepared:
     wanted, namespace = intent.record, intent.namespace
     objects = apply_order(intent.objects)
     ids = tuple(ObjectId.of(obj) for obj in objects)
-    records = read_records(cluster, namespace)
-    before = check_takeover(wanted.name, Version.parse(wanted.version), ids, records)
+    before = check_takeover(wanted.name, ids, read_records(cluster, namespace))
+    if intent.doing == "install":
+        check_version(before, wanted.version)
     previous = before.inventory if before else ()
     present = survey(cluster, objects, previous)
+    check_schemas(present)
     uids = _leftovers(cluster, dropped(previous, ids))
-    kept = make_plan(present, previous, uids).kept
+    fresh = before.journal.fresh if before and before.journal else ()
+    disposable = fresh if intent.doing == "going back" else ()
+    kept = make_plan(present, previous, uids, disposable).kept
     record = wanted.with_inventory(inventory(present, previous, kept))
+    if intent.doing != "going back":
+        record = record.after(before)
     home = _home(cluster, namespace, ids)
     written = _record_present(cluster, record, namespace)
-    plan = make_plan((*home, *present, written), previous, uids)
-    return Prepared(plan, present, home, written, record, before, uids, namespace)
+    if intent.take_ownership:
+        present, written = tuple(map(forced, present)), forced(written)
+    else:
+        # Whoever wrote the record, a restored backup say, it is the release's.
+        check_claims((*present, replace(written, foreign=False)))
+    plan = make_plan((*home, *present, written), previous, uids, disposable)
+    journal = _journal(intent, before, record)
+    return Prepared(plan, present, home, written, record, before, uids, namespace, journal)
+
+
+def _journal(intent: Intent, before: Record | None, record: Record) -> Journal:
+    """What is to be noted while `record` is being made of what is there `before`."""
+    going_back = intent.doing == "going back"
+    known = {identity(each.id) for each in before.inventory} if before else set()
+    cut_off = before.journal.fresh if before and before.journal else ()
+    new = () if going_back else (each.id for each in record.inventory if each.made)
+    return Journal(
+        "going back" if going_back else "install",
+        record.index,
+        record.version,
+        record.installed.target,
+        before is None or not before.settled,
+        (*cut_off, *(each for each in new if identity(each) not in known)),
+    )
 
 
 def survey(
@@ -129,7 +182,13 @@ def _present(
 def _asked(
     cluster: Cluster, obj: JsonObject, live: Mapping[Identity, JsonObject | None]
 ) -> Present:
-    return Present(obj, live[identity(ObjectId.of(obj))], cluster.apply(obj, dry_run=True))
+    here = live[identity(ObjectId.of(obj))]
+    try:
+        return Present(obj, here, cluster.apply(obj, dry_run=True))
+    except OwnershipError as error:
+        # What it would become is said all the same, and whose it is: `check_claims` refuses it.
+        taken = tuple(Taken(*each) for each in error.fields)
+        return Present(obj, here, cluster.apply(obj, dry_run=True, force=True), taken=taken)
 
 
 def _live(
@@ -143,10 +202,7 @@ def _live(
         return None
     live = cluster.get(object_id)
     if live is not None and "deletionTimestamp" in live["metadata"]:
-        raise ClusterError(
-            f"{object_id}: is being deleted since {live['metadata']['deletionTimestamp']}",
-            "wait until it is gone, or find out what holds it (its finalizers)",
-        )
+        raise being_deleted(object_id, live)
     if live is not None:
         check_owner(cluster, object_id, live)
     return live
@@ -155,7 +211,7 @@ def _live(
 def _is_foreign(cluster: Cluster, present: Present, known: Collection[Identity]) -> bool:
     if present.live is None or identity(ObjectId.of(present.desired)) in known:
         return False
-    return not _is_ours(cluster, present.live)
+    return not is_ours(cluster, present.live)
 
 
 def _leftovers(cluster: Cluster, gone: Sequence[Owned]) -> dict[ObjectId, str]:
@@ -167,12 +223,13 @@ def _leftovers(cluster: Cluster, gone: Sequence[Owned]) -> dict[ObjectId, str]:
     for owned in gone:
         served = owned.made and cluster.resource(owned.id) is not None
         live = cluster.get(owned.id) if served else None
-        if live is not None and _is_ours(cluster, live):
+        if live is not None and is_ours(cluster, live):
             uids[owned.id] = str(live["metadata"].get("uid"))
     return uids
 
 
-def _is_ours(cluster: Cluster, live: JsonObject) -> bool:
+def is_ours(cluster: Cluster, live: JsonObject) -> bool:
+    """Whether this release applied something of `live`."""
     return cluster.manager in managers(live)
 
 
@@ -180,7 +237,9 @@ def _home(cluster: Cluster, namespace: str, desired: Collection[ObjectId]) -> tu
     home = ObjectId("v1", "Namespace", None, namespace)
     if home in desired or cluster.get(home) is not None:
         return ()
-    made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+    # Something has to be ours of it, or nobody could tell later who made it.
+    metadata = {"name": namespace, "labels": {"app.kubernetes.io/managed-by": "airbundle"}}
+    made = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
     return survey(cluster, (made,), ())
 
 

@@ -9,14 +9,16 @@ from bundler.archive import format as fmt
 from bundler.archive.bundle import AuthenticatedBundle
 from bundler.archive.entries import Entry
 from bundler.archive.together import together
-from bundler.core.destination import Destination, check_tag
+from bundler.core.destination import Destination, TagKeptError, check_tag
 from bundler.core.digest import Descriptor, Digest
 from bundler.core.errors import SourceError
 from bundler.core.progress import Progress
+from bundler.core.registries import SiteRegistry
 from bundler.core.strictjson import canonical
 
 ARTIFACT_TYPE = "application/vnd.airbundle.release.v1+json"
 ENVELOPE = "application/vnd.dsse.envelope.v1+json"
+ENVELOPE_TITLE = "airbundle.sig.json"
 # No type of the image specification: a registry looks for an index's children in the same
 # repository, where they are not.
 METADATA = "application/vnd.airbundle.release.metadata.v1"
@@ -122,7 +124,7 @@ def pullables(bundle: AuthenticatedBundle, registry: str | None) -> tuple[Pullab
 
 def placed(repository: str, registry: str | None) -> str:
     """`repository` as it is named from outside of `registry`; a layout (None) adds nothing."""
-    return repository if registry is None else f"{registry}/{repository}"
+    return repository if registry is None else SiteRegistry.parse(registry).place(repository)
 
 
 def top_tag(digest: Digest) -> str:
@@ -130,11 +132,21 @@ def top_tag(digest: Digest) -> str:
     return f"airbundle-{digest.hex[:16]}"
 
 
+def artifact_repository(name: str) -> str:
+    """Where the artifacts of all versions of the bundle `name` lie."""
+    return f"bundles/{name}"
+
+
+def mark(index: Digest) -> str:
+    """The tag of the artifact of the bundle whose identity is `index`."""
+    return f"index-{index.hex}"
+
+
 def bundle_artifact(bundle: AuthenticatedBundle) -> Artifact:
     """The artifact of `bundle`: the same bytes for the same bundle and signatures."""
     members = [("index.json", METADATA, bundle.index)]
     if bundle.envelope is not None:
-        members.insert(0, ("airbundle.sig.json", ENVELOPE, bundle.envelope))
+        members.insert(0, (ENVELOPE_TITLE, ENVELOPE, bundle.envelope))
     members += [
         (f"blobs/sha256/{digest.hex}", METADATA, bundle.metadata[digest])
         for digest in sorted(bundle.metadata)
@@ -151,9 +163,9 @@ def bundle_artifact(bundle: AuthenticatedBundle) -> Artifact:
     }
     data = canonical(manifest)
     return Artifact(
-        f"bundles/{bundle.release.name}",
+        artifact_repository(bundle.release.name),
         check_tag(str(bundle.release.version)),
-        f"index-{bundle.release.index.hex}",
+        mark(bundle.release.index),
         Descriptor.of(fmt.OCI_MANIFEST, data),
         data,
         ((_EMPTY, fmt.EMPTY_JSON), *((blob, content) for _, blob, content in layers)),
@@ -236,8 +248,15 @@ def push_artifact(pushed: PushedBundle, destination: Destination) -> Digest:
     for blob, data in artifact.blobs:
         if not destination.has_blob(artifact.repository, blob):
             destination.put_blob(artifact.repository, blob, (data,))
-    for tag in tags:
-        destination.put_manifest(artifact.repository, tag, artifact.manifest, artifact.data)
+    try:
+        for tag in tags:
+            destination.put_manifest(artifact.repository, tag, artifact.manifest, artifact.data)
+    except TagKeptError:
+        # Co-signed since, where tags are immutable: it is there, with the signatures of then.
+        published = destination.tagged(artifact.repository, artifact.mark)
+        if published is None:
+            raise
+        return published
     return artifact.manifest.digest
 
 

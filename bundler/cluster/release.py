@@ -10,55 +10,107 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 from bundler.cluster.client import Cluster
 from bundler.core.errors import ClusterError, UsageError
 from bundler.core.objects.manifests import JsonObject, ObjectId
+from bundler.core.objects.parameters import Value
 from bundler.core.objects.plan import Owned, id_to_json, identity
 from bundler.core.strictjson import canonical
 from bundler.core.version import Version
 
 SECRET_TYPE = "airbundle.dev/release"
 DEFAULT_NAMESPACE = "airbundle-system"
-APPLIED = "applied"
+# How many earlier installs a record remembers, for `rollback`.
+MOST_PAST = 10
 
 # A namespace is a label (RFC 1123), and a release's name has 40 characters at most: together
 # less than the 128 that a field manager may have.
 _MANAGER = "airbundle:"
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
-_TEXTS = ("index", "version", "target", "registry", "journal")
-_DOCUMENTS = ("parameters", "inventory", "signers")
+_TEXTS = ("index", "version", "target", "registry")
+
+Doing = Literal["install", "going back", "uninstall"]
 
 
 @dataclass(frozen=True)
-class Record:
-    """One release: which bundle, for which target, with what, and the objects that are its own.
+class Past:
+    """What was installed: enough to make the same objects again from the registry.
 
-    `journal` is ``applied``, or ``applying sha256:…`` from before the first object of that
-    index is applied until the last is; the inventory then names the objects of both releases.
+    `index` is the bundle's identity, the sha256 of its ``index.json``; `overlay` the site's own
+    overlay over it with the policy that judged it, where there was one: all of it, as JSON.
     """
 
-    name: str
     index: str
     version: str
     target: str
     registry: str
-    parameters: Mapping[str, str | int | bool]
-    inventory: tuple[Owned, ...]
+    parameters: Mapping[str, Value]
     signers: tuple[str, ...]
-    journal: str = APPLIED
+    overlay: str | None = None
+
+
+@dataclass(frozen=True)
+class Journal:
+    """What goes on, or was cut off: written before the first object is touched.
+
+    `index`, `version` and `target` are where it leads; `first` when nothing was installed before;
+    `fresh` are the objects that the release before lacked, which go when it goes back.
+    """
+
+    doing: Doing
+    index: str
+    version: str
+    target: str
+    first: bool
+    fresh: tuple[ObjectId, ...]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One release: what is installed, and the objects that are its own.
+
+    While a `journal` stands in it, that is what was installed before, and the inventory names the
+    objects of both; at a first install it is what is being installed. `history` are the earlier
+    ones, the latest first.
+    """
+
+    name: str
+    installed: Past
+    inventory: tuple[Owned, ...]
+    history: tuple[Past, ...] = ()
+    journal: Journal | None = None
+
+    @property
+    def index(self) -> str:
+        """The identity of the bundle that is installed."""
+        return self.installed.index
+
+    @property
+    def version(self) -> str:
+        """Its version."""
+        return self.installed.version
+
+    @property
+    def settled(self) -> bool:
+        """Whether something is installed: a first install that was cut off is nothing yet."""
+        return self.journal is None or not self.journal.first
 
     def secret(self, namespace: str) -> JsonObject:
         """The Secret that holds this record."""
-        texts = {key: str(getattr(self, key)).encode() for key in _TEXTS}
+        texts = {key: str(getattr(self.installed, key)) for key in _TEXTS}
         documents: dict[str, object] = {
-            "parameters": dict(self.parameters),
+            "parameters": dict(self.installed.parameters),
             "inventory": [id_to_json(each.id) | {"made": each.made} for each in self.inventory],
-            "signers": list(self.signers),
+            "signers": list(self.installed.signers),
+            "overlay": self.installed.overlay,
+            "history": [_past_to_json(each) for each in self.history],
+            "journal": None if self.journal is None else _journal_to_json(self.journal),
         }
-        data = texts | {key: canonical(value) for key, value in documents.items()}
+        data = {key: text.encode() for key, text in texts.items()}
+        data |= {key: canonical(value) for key, value in documents.items()}
         return {
             "apiVersion": "v1",
             "kind": "Secret",
@@ -71,26 +123,40 @@ class Record:
         """This record with the objects that it owns."""
         return replace(self, inventory=inventory)
 
+    def after(self, before: Record | None) -> Record:
+        """This record with the history that `before` leaves: what was installed until now first."""
+        if before is None or not before.settled:
+            return self
+        known = (before.installed, *before.history)
+        past = [
+            each
+            for number, each in enumerate(known)
+            if each != self.installed and each not in known[:number]
+        ]
+        return replace(self, history=tuple(past[:MOST_PAST]))
+
     @classmethod
     def parse(cls, secret: JsonObject) -> Record:
         """The record in a Secret that `secret()` made; ClusterError for any other."""
         where = str(ObjectId.of(secret))
         try:
             data = {key: base64.b64decode(text) for key, text in secret["data"].items()}
-            texts = {key: data[key].decode() for key in _TEXTS}
-            parameters, objects, signers = (json.loads(data[key]) for key in _DOCUMENTS)
-            owned = tuple(_owned(each) for each in objects)
-            if not isinstance(parameters, dict) or not all(isinstance(s, str) for s in signers):
-                raise ValueError("its parameters are no mapping, or its signers no names")
+            texts: dict[str, Any] = {key: data[key].decode() for key in _TEXTS}
+            documents = {key: json.loads(data[key]) for key in data.keys() - _TEXTS}
+            journal = documents["journal"]
+            name = secret["metadata"]["name"].removeprefix("airbundle.")
+            return cls(
+                name,
+                _past(texts | documents),
+                tuple(_owned(each) for each in documents["inventory"]),
+                tuple(_past(each) for each in documents["history"]),
+                None if journal is None else _journal(journal),
+            )
         except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise ClusterError(
                 f"{where}: expected the record of a release, found something else ({error})",
-                "it was changed by hand, or by a newer airbundle",
+                "it was changed by hand, or by another version of airbundle",
             ) from error
-        name = secret["metadata"]["name"].removeprefix("airbundle.")
-        return cls(
-            name=name, parameters=parameters, inventory=owned, signers=tuple(signers), **texts
-        )
 
 
 def secret_name(release: str) -> str:
@@ -123,6 +189,12 @@ def managers(live: JsonObject) -> tuple[str, ...]:
     return tuple(str(each.get("manager")) for each in fields if each.get("operation") == "Apply")
 
 
+def is_made_by_releases(live: JsonObject) -> bool:
+    """Whether releases of airbundle applied `live`, and nobody else."""
+    found = managers(live)
+    return bool(found) and all(each.startswith(_MANAGER) for each in found)
+
+
 def check_owner(cluster: Cluster, object_id: ObjectId, live: JsonObject) -> None:
     """ClusterError when `object_id`, which is `live`, is in the record of another release.
 
@@ -149,13 +221,25 @@ def read_records(cluster: Cluster, namespace: str) -> tuple[Record, ...]:
     return tuple(Record.parse(secret) for secret in cluster.list(anything, f"type={SECRET_TYPE}"))
 
 
+def find_record(cluster: Cluster, name: str, namespace: str) -> Record:
+    """The record of the release `name`; UsageError, with those that are there, when it has none."""
+    records = read_records(cluster, namespace)
+    found = next((each for each in records if each.name == name), None)
+    if found is None:
+        known = ", ".join(each.name for each in records) or "none"
+        raise UsageError(
+            f"release {name}: is not installed; in the namespace {namespace} there is {known}",
+            "--release-namespace NAME says where else to look",
+        )
+    return found
+
+
 def check_takeover(
-    name: str, version: Version, desired: tuple[ObjectId, ...], records: tuple[Record, ...]
+    name: str, desired: tuple[ObjectId, ...], records: tuple[Record, ...]
 ) -> Record | None:
     """The record of the release `name` among `records`, or None at its first install.
 
-    ClusterError when it is of a newer version than `version`, or when an object of `desired`
-    belongs to another release.
+    ClusterError when an object of `desired` belongs to another release.
     """
     wanted = {identity(each) for each in desired}
     for record in records:
@@ -163,18 +247,22 @@ def check_takeover(
         if record.name != name and shared:
             raise ClusterError(
                 f"{shared[0]}: belongs to the release {record.name} {record.version}, "
-                f"and {name} {version} has it too",
+                f"and {name} has it too",
                 "one object has one owner: rename it, or leave it out of one of the bundles",
             )
-    mine = next((record for record in records if record.name == name), None)
-    if mine is not None and version < _version(mine):
+    return next((record for record in records if record.name == name), None)
+
+
+def check_version(record: Record | None, version: str) -> None:
+    """ClusterError when what `record` says to be installed is newer than `version`."""
+    if record is None or not record.settled:
+        return
+    if Version.parse(version) < _version(record):
         raise ClusterError(
-            f"release {name}: version {mine.version} is installed, and this bundle is the older "
-            f"{version}",
-            f"to go back, build the earlier content as a version above {mine.version}, and "
-            "install that",
+            f"release {record.name}: version {record.version} is installed, and this bundle is "
+            f"the older {version}",
+            f"to go back to what was installed before: airbundle rollback {record.name}",
         )
-    return mine
 
 
 def _version(record: Record) -> Version:
@@ -184,14 +272,59 @@ def _version(record: Record) -> Version:
         raise ClusterError(f"release {record.name}: its record's version {error}") from error
 
 
+def _past_to_json(past: Past) -> dict[str, object]:
+    return {
+        "index": past.index,
+        "version": past.version,
+        "target": past.target,
+        "registry": past.registry,
+        "parameters": dict(past.parameters),
+        "signers": list(past.signers),
+        "overlay": past.overlay,
+    }
+
+
+def _past(item: Mapping[str, Any]) -> Past:
+    parameters, signers, overlay = item["parameters"], item["signers"], item["overlay"]
+    if not isinstance(parameters, dict) or not isinstance(signers, list):
+        raise ValueError("its parameters are no mapping, or its signers no list")
+    texts = [item[key] for key in _TEXTS]
+    if not all(isinstance(each, str) for each in (*texts, *signers, overlay or "")):
+        raise ValueError("its index, version, target, registry or signers are no texts")
+    index, version, target, registry = texts
+    return Past(index, version, target, registry, parameters, tuple(signers), overlay)
+
+
+def _journal_to_json(journal: Journal) -> dict[str, object]:
+    return {
+        "doing": journal.doing,
+        "index": journal.index,
+        "version": journal.version,
+        "target": journal.target,
+        "first": journal.first,
+        "fresh": [id_to_json(each) for each in journal.fresh],
+    }
+
+
+def _journal(item: Mapping[str, Any]) -> Journal:
+    texts = item["doing"], item["index"], item["version"], item["target"]
+    if texts[0] not in get_args(Doing) or not all(isinstance(each, str) for each in texts):
+        raise ValueError("its journal says nothing that is known")
+    if not isinstance(item["first"], bool):
+        raise ValueError("`first` of its journal is neither true nor false")
+    return Journal(*texts, item["first"], tuple(_id(each) for each in item["fresh"]))
+
+
 def _owned(item: Mapping[str, Any]) -> Owned:
-    made = item["made"]
-    namespace = item["namespace"]
-    if not isinstance(made, bool):
+    if not isinstance(made := item["made"], bool):
         raise ValueError("`made` is neither true nor false")
-    found = ObjectId(item["apiVersion"], item["kind"], namespace, item["name"])
+    return Owned(_id(item), made)
+
+
+def _id(item: Mapping[str, Any]) -> ObjectId:
+    found = ObjectId(item["apiVersion"], item["kind"], item["namespace"], item["name"])
     if not all(isinstance(each, str) for each in (found.api_version, found.kind, found.name)):
         raise ValueError("an object of the inventory has no apiVersion, kind or name")
-    if not isinstance(namespace, str | None):
+    if not isinstance(found.namespace, str | None):
         raise ValueError("a namespace of the inventory is no name")
-    return Owned(found, made)
+    return found

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from bundler.cluster.release import APPLIED, Record
+from bundler.cluster.release import Past, Record
 from bundler.core.objects.parameters import Value
 
 
@@ -31,7 +31,7 @@ class ReleaseChange:
     was stopped half way.
     """
 
-    change: Literal["new", "again", "upgrade"]
+    change: Literal["new", "again", "upgrade", "rollback"]
     before: str | None
     after: str
     target_before: str | None
@@ -41,24 +41,28 @@ class ReleaseChange:
 
 
 def release_change(
-    before: Record | None, intended: Record, settings: Collection[str]
+    before: Record | None, intended: Past, settings: Collection[str], *, back: bool = False
 ) -> ReleaseChange:
-    """From the record that is there to the one `intended`; `settings` names what was set."""
-    if before is None:
-        return ReleaseChange("new", None, intended.version, None, intended.target, False, ())
+    """From the record that is there to what is `intended`; `settings` names what was set."""
+    interrupted = before is not None and before.journal is not None
+    if before is None or not before.settled:
+        version, target = intended.version, intended.target
+        return ReleaseChange("new", None, version, None, target, interrupted, ())
+    installed = before.installed
+    same = installed.version == intended.version
     return ReleaseChange(
-        "again" if before.version == intended.version else "upgrade",
-        before.version,
+        "rollback" if back else "again" if same else "upgrade",
+        installed.version,
         intended.version,
-        before.target,
+        installed.target,
         intended.target,
-        before.journal != APPLIED,
-        tuple(_parameters(before, intended, settings)),
+        interrupted,
+        tuple(_parameters(installed, intended, settings)),
     )
 
 
 def _parameters(
-    before: Record, intended: Record, settings: Collection[str]
+    before: Past, intended: Past, settings: Collection[str]
 ) -> Iterator[ParameterChange]:
     old, new = before.parameters, intended.parameters
     for name in dict.fromkeys((*new, *old)):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Protocol
 
 from bundler.core.digest import Descriptor, Digest
@@ -19,6 +20,10 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _MAX_REPOSITORY = 255
 
 
+class TagKeptError(SourceError):
+    """The destination has a tag already, and no tag there can be moved."""
+
+
 class Destination(Protocol):
     """A place that takes blobs and manifests by repository and digest, each once.
 
@@ -28,7 +33,13 @@ class Destination(Protocol):
 
     @property
     def registry(self) -> str | None:
-        """The ``HOST[/PREFIX]`` from which a cluster pulls what was put here, or None."""
+        """The ``[PROFILE:]HOST[/PREFIX]`` from which a cluster pulls what was put here, or None."""
+
+    def check_writable(self, repository: str) -> None:
+        """Return when `repository` would take something; nothing is kept there."""
+
+    def certificate_ends(self) -> datetime | None:
+        """When its certificate ends, once it has answered by TLS; None where there is none."""
 
     def has_blob(self, repository: str, blob: Descriptor) -> bool:
         """Whether `repository` holds `blob` already."""
@@ -52,7 +63,10 @@ class Destination(Protocol):
     def put_manifest(
         self, repository: str, tag: str | None, manifest: Descriptor, data: bytes
     ) -> None:
-        """Take a manifest by digest and, if given, point `tag` to it; its blobs come before it."""
+        """Take a manifest by digest and, if given, point `tag` to it; its blobs come before it.
+
+        TagKeptError where `tag` points elsewhere, and stays so.
+        """
 
     def close(self) -> None:
         """Give connections back."""

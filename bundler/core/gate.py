@@ -44,7 +44,7 @@ def check_variants(
 
 
 def _variants(parameters: Sequence[Parameter]) -> Iterator[dict[str, parameters_.Value]]:
-    """All defaults; then each enum's other values, one at a time."""
+    """All defaults, and without one what stands there; each enum's other values, one at a time."""
     defaults = parameters_.values(parameters, {})
     yield defaults
     for parameter in parameters:

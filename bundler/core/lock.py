@@ -145,6 +145,19 @@ def parse(data: bytes, where: str) -> Lock:
     return lock
 
 
+def dump_files(files: Sequence[LockedFile]) -> bytes:
+    """The list of a model's files by itself, as it lies beside them in a bucket; canonical."""
+    return strictjson.canonical({"files": _files(files)})
+
+
+def parse_files(data: bytes, where: str) -> tuple[LockedFile, ...]:
+    """The list that `dump_files` wrote; IntegrityError, naming `where`, if it isn't one."""
+    read = _Reader(strictjson.parse(data, where), where)
+    files = read.files()
+    read.done()
+    return files
+
+
 @dataclass(frozen=True)
 class Contents:
     """What a reader of the format takes from a lock: files by model and set, images by entry."""

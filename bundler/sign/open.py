@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from bundler.archive.bundle import AuthenticatedBundle
-from bundler.archive.reader import Contents, read_contents, read_slot
+from bundler.archive.reader import Contents, read_contents, read_published, read_slot
 from bundler.archive.source import BundleFile
 from bundler.core.digest import Digest
 from bundler.core.errors import IntegrityError
@@ -13,7 +14,7 @@ from bundler.core.release import Release, parse_statement
 from bundler.sign import envelope as envelopes
 from bundler.sign.envelope import Envelope
 from bundler.sign.slot import read_sidecar, sidecar_path
-from bundler.sign.trust import Trust, authenticate, statement
+from bundler.sign.trust import Trust, Verdict, authenticate, statement
 
 
 def open_bundle(path: Path, trust: Trust | None) -> AuthenticatedBundle:
@@ -28,6 +29,33 @@ def open_bundle(path: Path, trust: Trust | None) -> AuthenticatedBundle:
     except BaseException:
         source.close()
         raise
+
+
+def open_published(
+    index: bytes,
+    blobs: Mapping[Digest, bytes],
+    envelope: bytes | None,
+    where: str,
+    trust: Trust | None,
+) -> AuthenticatedBundle:
+    """The bundle out of its artifact at `where` in a registry, without layers.
+
+    `blobs` is its metadata, by digests that were compared. TrustError and IntegrityError as
+    `open_bundle`; with None for `trust` whoever asks must know the index by its digest.
+    """
+    found = [] if envelope is None else [(where, envelopes.parse(envelope, where))]
+    verdict = authenticate(found, trust, where) if trust is not None else None
+    merged = envelopes.merge([each for _, each in found]) if found else None
+    if verdict is not None:
+        release: Release | None = verdict.release
+    else:
+        release = parse_statement(merged.payload) if merged else None
+    if release is not None and Digest.of(index) != release.index:
+        raise IntegrityError(
+            f"{where}: index.json has the digest {Digest.of(index)}, signed is {release.index}"
+        )
+    contents = read_published(index, blobs)
+    return _authenticated(None, contents, release, verdict, merged)
 
 
 def _open(source: BundleFile, trust: Trust | None) -> AuthenticatedBundle:
@@ -50,6 +78,16 @@ def _open(source: BundleFile, trust: Trust | None) -> AuthenticatedBundle:
     else:
         release = parse_statement(merged.payload) if merged else None
     contents = _read(source, release, beside if in_slot is None else None)
+    return _authenticated(source, contents, release, verdict, merged)
+
+
+def _authenticated(
+    source: BundleFile | None,
+    contents: Contents,
+    release: Release | None,
+    verdict: Verdict | None,
+    merged: Envelope | None,
+) -> AuthenticatedBundle:
     return AuthenticatedBundle(
         source,
         contents,

@@ -94,12 +94,12 @@ def copy_tree(root: Path, folders: Sequence[str], destination: Path) -> None:
         _copy_folder(root / folder, destination / folder)
 
 
-def check_tree(root: Path, folders: Sequence[str]) -> None:
+def check_tree(root: Path, folders: Sequence[str]) -> frozenset[str]:
     """Walks the kustomizations in `folders` below `root`, and in all folders that these name.
 
-    DocumentError for what is missing or no kustomization, PolicyError for what
-    `parse_kustomization` and `check_transformers` refuse. `root` is a copy by `copy_tree`, so it
-    holds no links.
+    These folders are what it gives. DocumentError for what is missing or no kustomization,
+    PolicyError for what `parse_kustomization` and `check_transformers` refuse. `root` is a copy by
+    `copy_tree`, so it holds no links.
     """
     waiting, seen = list(folders), set(folders)
     while waiting:
@@ -111,6 +111,7 @@ def check_tree(root: Path, folders: Sequence[str]) -> None:
             if role == "folder" and named.path not in seen:
                 seen.add(named.path)
                 waiting.append(named.path)
+    return frozenset(seen)
 
 
 def _copy_folder(source: Path, destination: Path) -> None:

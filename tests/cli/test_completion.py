@@ -137,7 +137,7 @@ def test_only_the_module_of_the_command_is_imported() -> None:
         "import atexit; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); main.main()"
     )
     commands = {module for module, _ in main.COMMANDS.values()}
-    libraries = {"cryptography", "httpx", "lightkube", "yaml"}
+    libraries = {"cryptography", "httpx", "yaml"}
     first = asked("airbundle i", program)
     assert first.stdout == "plain,init\nplain,inspect\nplain,install\n"
     assert not set(first.stderr.split()) & (commands | libraries)

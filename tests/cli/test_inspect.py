@@ -123,3 +123,30 @@ def test_a_changed_manifest_is_exit_3(file: Path, tmp_path: Path, capsys: Captur
     file.write_bytes(data.replace(b'"data":{"mode":"fast"}', b'"data":{"mode":"last"}', 1))
     assert main.run(["inspect", str(file), "--allow-unsigned"]) == 3
     assert "bundle: layer targets/dev.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("default: 3", "default 3"),
+        ("required: true", "required"),
+        ("", "as in each target"),
+    ],
+)
+def test_it_says_what_counts_where_a_site_sets_nothing(
+    project: Project, tmp_path: Path, said: str, shown: str, capsys: Capture
+) -> None:
+    project.edit(
+        "bundle.yaml",
+        "  policy: policies",
+        f"""\
+    - name: replicas
+      type: integer
+      description: How many pods answer
+      {said}
+      targets: [{{kind: Deployment, name: server, path: /spec/replicas}}]
+  policy: policies""",
+    )
+    project.build(tmp_path / "other.tar", None)
+    assert main.run(["inspect", str(tmp_path / "other.tar"), "--allow-unsigned"]) == 0
+    assert f"  replicas (integer, {shown}): How many pods answer\n" in capsys.readouterr().out

@@ -80,7 +80,7 @@ def test_help_imports_no_command_and_no_library_but_click() -> None:
     loaded = set(done.stderr.split())
     commands = {module for module, _ in main.COMMANDS.values()}
     assert "bundler.cli.main" in loaded
-    assert not loaded & (commands | {"cryptography", "httpx", "lightkube", "yaml", "subprocess"})
+    assert not loaded & (commands | {"cryptography", "httpx", "yaml", "subprocess"})
 
 
 @pytest.mark.parametrize("name", main.COMMANDS)

@@ -60,8 +60,10 @@ def test_what_is_adopted_says_so_and_nothing_is_counted_that_is_not_there() -> N
     plan = Plan(adopted=(WEB,), unchecked=(ObjectId("v1", "ConfigMap", "new", "one"),))
     assert list(plan_lines(plan, done=True)) == [
         "? ConfigMap new/one",
-        "~ Deployment serving/web  (adopted: it is there already, and no release made it)",
+        "~ Deployment serving/web  (taken over: it is there already, and no release made it)",
         "             ? can't be checked before the install brings its namespace or kind",
-        "plan         1 not checked yet, 1 adopted",
+        "plan         1 not checked yet, 1 taken over",
     ]
-    assert list(plan_lines(plan, done=False))[-1] == "plan         1 not checked yet, 1 to adopt"
+    assert (
+        list(plan_lines(plan, done=False))[-1] == "plan         1 not checked yet, 1 to take over"
+    )

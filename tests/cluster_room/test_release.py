@@ -4,18 +4,51 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 
 import pytest
 
-from bundler.cluster.release import Record
+from bundler.cluster.release import MOST_PAST, Journal, Past, Record
 from bundler.core.errors import ClusterError
+from bundler.core.objects.manifests import ObjectId
+from bundler.core.objects.plan import Owned
 
-RECORD = Record("app", "i", "1.0.0", "dev", "reg.site", {"a": 1}, (), ("release",))
+PAST = Past("i", "1.0.0", "dev", "reg.site", {"a": 1}, ("release",))
+LATER = Past("j", "1.1.0", "dev", "reg.site", {"a": 2}, ("release",), "sha256:1")
+JOURNAL = Journal("install", "j", "1.1.0", "dev", False, (ObjectId("v1", "Pod", "n", "y"),))
+RECORD = Record("app", PAST, (Owned(ObjectId("v1", "Pod", None, "x"), True),), (LATER,), JOURNAL)
 OWNED = {"apiVersion": "v1", "kind": "Pod", "namespace": None, "name": "x", "made": True}
+GOES = {"doing": "install", "index": "i", "version": "1", "target": "t", "first": True, "fresh": []}
 
 
-def test_a_record_reads_back() -> None:
-    assert Record.parse(RECORD.secret("site")) == RECORD
+@pytest.mark.parametrize("record", [RECORD, Record("app", LATER, ())])
+def test_a_record_reads_back(record: Record) -> None:
+    assert Record.parse(record.secret("site")) == record
+
+
+def test_what_was_installed_before_is_remembered_once_and_the_latest_first() -> None:
+    third = replace(PAST, version="1.2.0")
+    after = Record("app", third, ()).after(Record("app", LATER, (), (PAST, third)))
+    assert after.history == (LATER, PAST)
+    back = Record("app", PAST, ()).after(Record("app", third, (), after.history))
+    assert back.history == (third, LATER)
+
+
+def test_installed_again_the_history_is_the_same() -> None:
+    record = Record("app", PAST, (), (LATER,))
+    assert Record("app", PAST, ()).after(record) == record
+
+
+def test_a_first_install_that_was_cut_off_is_no_history() -> None:
+    cut_off = Record("app", LATER, (), (), replace(JOURNAL, first=True))
+    assert Record("app", PAST, ()).after(cut_off).history == ()
+
+
+def test_a_record_remembers_so_many_and_no_more() -> None:
+    record = Record("app", PAST, ())
+    for number in range(MOST_PAST + 3):
+        record = Record("app", replace(PAST, version=f"2.{number}.0"), ()).after(record)
+    assert len(record.history) == MOST_PAST
 
 
 @pytest.mark.parametrize(
@@ -24,12 +57,18 @@ def test_a_record_reads_back() -> None:
         ("signers", 5),
         ("signers", [5]),
         ("parameters", []),
+        ("overlay", 5),
         ("inventory", 5),
         ("inventory", [5]),
         ("inventory", [OWNED | {"apiVersion": 5}]),
         ("inventory", [OWNED | {"name": None}]),
         ("inventory", [OWNED | {"namespace": 5}]),
         ("inventory", [OWNED | {"made": 1}]),
+        ("history", [{"index": "i"}]),
+        ("journal", 5),
+        ("journal", GOES | {"doing": "nothing"}),
+        ("journal", GOES | {"first": 1}),
+        ("journal", GOES | {"fresh": [5]}),
     ],
 )
 def test_a_record_that_was_changed_is_refused(key: str, value: object) -> None:

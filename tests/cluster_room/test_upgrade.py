@@ -4,29 +4,33 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bundler.cluster.release import Record
+from bundler.cluster.release import Journal, Past, Record
 from bundler.cluster.upgrade import ParameterChange, release_change
 from bundler.core.objects.parameters import Value
 
 
+def past(version: str = "1.4.0", **parameters: Value) -> Past:
+    return Past("sha256:0", version, "dev", "reg.example", parameters, ())
+
+
 def record(version: str = "1.4.0", **parameters: Value) -> Record:
-    return Record("app", "sha256:0", version, "dev", "reg.example", parameters, (), ())
+    return Record("app", past(version, **parameters), ())
 
 
 def test_the_first_install_is_new_and_resets_nothing() -> None:
-    change = release_change(None, record(replicas=2), ())
+    change = release_change(None, past(replicas=2), ())
     assert (change.change, change.before, change.after) == ("new", None, "1.4.0")
     assert change.parameters == ()
 
 
 def test_the_version_that_is_there_is_installed_again() -> None:
-    change = release_change(record(replicas=2), record(replicas=2), ())
+    change = release_change(record(replicas=2), past(replicas=2), ())
     assert (change.change, change.interrupted, change.parameters) == ("again", False, ())
 
 
 def test_a_parameter_that_falls_back_is_told() -> None:
     before = record(replicas=3, mode="loud", old=True, same=1)
-    after = replace(record("1.5.0", replicas=2, mode="quiet", new="x", same=1), target="site")
+    after = replace(past("1.5.0", replicas=2, mode="quiet", new="x", same=1), target="site")
     change = release_change(before, after, {"mode"})
     assert (change.change, change.before, change.after) == ("upgrade", "1.4.0", "1.5.0")
     assert (change.target_before, change.target) == ("dev", "site")
@@ -39,5 +43,17 @@ def test_a_parameter_that_falls_back_is_told() -> None:
 
 
 def test_an_install_that_was_stopped_is_told() -> None:
-    before = replace(record(), journal="applying sha256:1")
-    assert release_change(before, record(), ()).interrupted
+    going = Journal("install", "sha256:1", "1.5.0", "dev", False, ())
+    change = release_change(replace(record(), journal=going), past("1.5.0"), ())
+    assert (change.change, change.before, change.interrupted) == ("upgrade", "1.4.0", True)
+
+
+def test_a_first_install_that_was_stopped_is_new() -> None:
+    going = Journal("install", "sha256:0", "1.4.0", "dev", True, ())
+    change = release_change(replace(record(), journal=going), past("1.3.0"), ())
+    assert (change.change, change.before, change.interrupted) == ("new", None, True)
+
+
+def test_an_earlier_version_that_was_asked_for_is_a_rollback() -> None:
+    change = release_change(record("1.5.0"), past("1.4.0"), (), back=True)
+    assert (change.change, change.before, change.after) == ("rollback", "1.5.0", "1.4.0")

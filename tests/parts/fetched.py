@@ -6,7 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.parts import citools, cyclonedx, minilm, publictrees, sarif
+from tests.parts import (
+    awstools,
+    citools,
+    corewheels,
+    cyclonedx,
+    demoimage,
+    minilm,
+    publictrees,
+    sarif,
+)
 from tests.parts.wheel import FetchError
 
 
@@ -27,8 +36,11 @@ class Fetched:
 
 FETCHED = {
     "minilm": Fetched(minilm.present, minilm.fetch),
+    "awstools": Fetched(awstools.present, awstools.fetch),
     "citools": Fetched(citools.present, citools.fetch),
     "sarif": Fetched(sarif.present, sarif.fetch),
     "cyclonedx": Fetched(cyclonedx.present, cyclonedx.fetch),
+    "core-wheels": Fetched(corewheels.present, corewheels.fetch),
+    "demoimage": Fetched(demoimage.present, demoimage.fetch),
     "trees": Fetched(publictrees.present, publictrees.fetch),
 }

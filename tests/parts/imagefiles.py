@@ -16,6 +16,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.parts.components import find_program
+
 LIBRARIES = "/usr/local/lib"
 PYTHON = "/usr/local/bin/python3"
 
@@ -79,6 +81,14 @@ def accounts() -> tuple[Member, ...]:
         ),
         Member("tmp/", mode=0o1777),
     )
+
+
+def pause() -> tuple[Member, ...]:
+    """Our own program that waits, out of build/tools."""
+    program = find_program("pause")
+    if program is None:
+        raise ImageError("no pause here (tests/parts/install pause)")
+    return (Member("pause", program, mode=0o755),)
 
 
 def web_page() -> tuple[Member, ...]:

@@ -1,8 +1,9 @@
 """Container images made on the spot, without a container engine and without a registry.
 
-Two kinds: Debian's static busybox, and the Python interpreter that runs, with its standard
-library and the shared libraries that both link to. The same machine gives the same bytes: members
-are sorted, times and owners are 0. Only the standard library: `make demo` makes its image here.
+Three kinds: Debian's static busybox; the Python interpreter that runs, with its standard library
+and the shared libraries that both link to; and what holds a pod's namespaces. The same machine
+gives the same bytes: members are sorted, times and owners are 0. Only the standard library: `make
+demo` makes its image here.
 
 Formats: OCI image specification 1.1 (image layout, manifest, config); the archive of
 `docker save` before Docker 25 (manifest.json, `<layer>/layer.tar`).
@@ -23,7 +24,7 @@ from typing import Any, Literal
 from tests.parts import imagefiles
 from tests.parts.imagefiles import Member
 
-Kind = Literal["busybox", "python"]
+Kind = Literal["busybox", "pause", "python"]
 
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 _INDEX = "application/vnd.oci.image.index.v1+json"
@@ -125,6 +126,8 @@ def _recipe(kind: Kind) -> _Recipe:
             ("/bin/busybox", "httpd", "-f", "-p", "8080", "-h", "/srv"),
             (path,),
         )
+    if kind == "pause":
+        return _Recipe((imagefiles.pause(),), ("/pause",), ())
     return _Recipe(
         (imagefiles.python_libraries(), imagefiles.python(), imagefiles.accounts()),
         (imagefiles.PYTHON,),

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.parts import components
+from tests.parts import components, crds
 from tests.parts.fetched import FETCHED
 from tests.parts.pythons import find_second_python
 
@@ -49,6 +49,7 @@ def _have_root() -> bool:
 # What is more than one program on PATH.
 _SPECIAL: dict[str, Callable[[], bool]] = {
     "apiserver": _have_apiserver,
+    "crds": crds.present,
     "root": _have_root,
     "second-python": lambda: find_second_python() is not None,
     **{name: part.available for name, part in FETCHED.items()},

@@ -23,7 +23,11 @@ from bundler.core.documents.checks import (
     unique,
 )
 from bundler.core.documents.members import About, Under
+from bundler.core.documents.secretrefs import SecretRef
+from bundler.core.documents.site import SiteNeeds
+from bundler.core.documents.smoke import Smoke
 from bundler.core.documents.structure import parse_document
+from bundler.core.documents.weights import Loader, Weights
 from bundler.core.errors import UsageError
 from bundler.core.reference import ImageReference
 
@@ -135,7 +139,13 @@ class Parameter:
 
     name: Annotated[str, _FIELD_NAME, About("As in --set NAME=VALUE.")]
     type: Literal["string", "integer", "boolean", "enum"]
-    default: Annotated[str | int | bool, About("The value where a site sets none.")]
+    default: Annotated[
+        str | int | bool | None,
+        About("The value where a site sets none; without it, what each target's manifests have."),
+    ] = None
+    required: Annotated[
+        bool, About("A site must set it: what the manifests have is only an example.")
+    ] = False
     description: Annotated[str, LINE, About("What it does, for whoever sets it.")]
     pattern: Annotated[str | None, About("For a string: a regular expression for all of it.")] = (
         None
@@ -147,6 +157,10 @@ class Parameter:
 
     schema_rules: ClassVar[Mapping[str, Any]] = {
         "allOf": [
+            {
+                "if": {"properties": {"required": {"const": True}}, "required": ["required"]},
+                "then": {"properties": {"default": False}},
+            },
             {
                 "if": {"properties": {"type": {"const": "string"}}},
                 "then": {"required": ["pattern"], "properties": {"default": {"type": "string"}}},
@@ -174,6 +188,11 @@ class Parameter:
     def problems(self) -> Iterator[Problem]:
         """What does not fit together, the default's type and value last."""
         yield from self._constraint()
+        if self.default is None:
+            return
+        if self.required:
+            problem = "is there, and the parameter is required: nothing would ever use it"
+            yield Problem(("default",), problem, "leave out one of the two")
         wanted, words = {
             "integer": (int, "an integer"),
             "boolean": (bool, "true or false"),
@@ -256,6 +275,29 @@ class Bundle:
     policy: Annotated[
         str | None, Under("spec"), INSIDE, About("The Policy document of this bundle.")
     ] = None
+    smoke: Annotated[
+        tuple[Smoke, ...],
+        Under("spec"),
+        About("What the release is asked, through the API server, as the last step of an install."),
+    ] = ()
+    secret_refs: Annotated[
+        tuple[SecretRef, ...],
+        Under("spec"),
+        About("Secrets that must be there before an install, and never travel."),
+    ] = ()
+    loader: Annotated[
+        Loader | None, Under("spec"), About("The image that fetches weights inside of a cluster.")
+    ] = None
+    weights: Annotated[
+        Mapping[Annotated[str, NAME], Weights],
+        Under("spec"),
+        About("How models arrive, by target; as image volumes where a target is not named."),
+    ] = field(default_factory=dict)
+    site: Annotated[
+        SiteNeeds | None,
+        Under("spec"),
+        About("What pods need to reach a site's registry, made of the site's own files."),
+    ] = None
 
     def problems(self) -> Iterator[Problem]:
         """Images that are one and the same, and places that two parameters set."""
@@ -272,6 +314,26 @@ class Bundle:
                 if (earlier := first.setdefault(target, here)) != here:
                     problem = f"is set by {earlier} already"
                     yield Problem(("spec", "parameters", index, "targets", number), problem)
+        yield from self._secret_refs()
+        yield from self._weights()
+
+    def _secret_refs(self) -> Iterator[Problem]:
+        first: dict[tuple[str, str], int] = {}
+        for index, each in enumerate(self.secret_refs):
+            if (earlier := first.setdefault((each.namespace, each.name), index)) != index:
+                problem = f"is the same Secret as spec.secretRefs[{earlier}]"
+                hint = "name all of its keys there"
+                yield Problem(("spec", "secretRefs", index, "name"), problem, hint)
+
+    def _weights(self) -> Iterator[Problem]:
+        for target in self.weights:
+            if target not in self.manifests.overlays:
+                problem = f"is no target, expected one of {', '.join(self.manifests.overlays)}"
+                yield Problem(("spec", "weights", target), problem)
+            if self.loader is None:
+                hint = "spec.loader: {image: python:3.13-slim, installer: airbundle.pyz}"
+                problem = "needs spec.loader, the image that fetches the weights, found none"
+                yield Problem(("spec", "weights", target), problem, hint)
 
 
 def parse_bundle(text: str, where: str) -> Bundle:

@@ -33,11 +33,12 @@ _CHECK = matches(CHECK_ID, "the id of one check of checkov's, such as CKV_K8S_15
 _RULE = matches(r"[A-Za-z0-9][A-Za-z0-9._-]*", "a rule's id such as external-host", 128)
 _TARGET = matches(r"[a-z0-9*?-]+", "a target's name or a pattern such as aws-gov*", 63)
 
-# AWS's own names of them (botocore's partitions.json has the same): each has its accounts,
-# regions, ARNs and hosts, and nothing of one is reached from another.
+# AWS's own names of them (botocore's partitions.json has the same), and Azure's clouds, called
+# alike: each has its accounts, regions, ARNs and hosts, and nothing of one is reached from another.
 Partition = Literal[
-    "aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-eusc"
-]
+    "aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-eusc",
+    "azure", "azure-cn", "azure-us-gov",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class Policy:
     waivers: Annotated[tuple[Waiver, ...], unique(), About("Accepted findings.")] = ()
     partitions: Annotated[
         Mapping[Annotated[str, _TARGET], Partition],
-        About("The partition of AWS that a target is for, by its name or a pattern."),
+        About("The partition of AWS or cloud of Azure that a target is for, by name or pattern."),
     ] = field(default_factory=dict)
 
 

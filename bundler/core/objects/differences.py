@@ -14,6 +14,10 @@ MASK = "***"
 # The server's own bookkeeping, which differs although nothing does.
 _BOOKKEEPING = frozenset({"managedFields", "resourceVersion", "generation", "creationTimestamp"})
 
+# Of a Secret: where its values are, one by one, and what may be shown of it.
+_FIELDS: JsonObject = {"data": {}, "stringData": {}}
+_PLAIN = ("/metadata/labels", "/type", "/immutable")
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -35,11 +39,20 @@ def essence(obj: JsonObject) -> JsonObject:
 
 
 def differences(before: JsonObject, after: JsonObject) -> tuple[Difference, ...]:
-    """Where the essence of two forms of one object differs; no value of a Secret is given."""
-    found = tuple(_walk(essence(before), essence(after), ()))
+    """Where the essence of two forms of one object differs.
+
+    Of a Secret it is said which of its fields become different, but not what any of them is: also
+    an annotation may hold them all. Only what has no room for secrets is shown.
+    """
     if (ObjectId.of(after).group, after["kind"]) != ("", "Secret"):
-        return found
-    return tuple(Difference(each.pointer, _mask(each.before), _mask(each.after)) for each in found)
+        return tuple(_walk(essence(before), essence(after), ()))
+    found = _walk(_FIELDS | essence(before), _FIELDS | essence(after), ())
+    return tuple(
+        each
+        if each.pointer.startswith(_PLAIN)
+        else Difference(each.pointer, _mask(each.before), _mask(each.after))
+        for each in found
+    )
 
 
 def _walk(before: Any, after: Any, path: jsonpointer.Path) -> Iterator[Difference]:

@@ -6,6 +6,7 @@ an installer puts a site's registry. Nothing else of a manifest changes on the w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -15,9 +16,13 @@ from bundler.core.errors import IntegrityError
 from bundler.core.objects import imagesearch, jsonpointer
 from bundler.core.objects.imagesearch import Span
 from bundler.core.objects.manifests import JsonObject, ObjectId, require_unique
-from bundler.core.reference import PLACEHOLDER_HOST, ImageReference, Registry
+from bundler.core.reference import PLACEHOLDER_HOST, ImageReference
+from bundler.core.registries import SiteRegistry
 
 Objects = tuple[JsonObject, ...]
+
+# What follows the placeholder host: the repository, before the digest.
+_BEHIND = re.compile(r"/([a-z0-9._/-]+)(?=@sha256:)")
 
 
 @dataclass(frozen=True)
@@ -82,13 +87,14 @@ def rewrite(
 def relocate(
     target: str, objects: Sequence[JsonObject], places: Sequence[ImagePlace], registry: str
 ) -> Objects:
-    """`objects` with `registry` (``HOST[/PREFIX]``) for the placeholder host, exactly at `places`.
+    """`objects` with `registry` for the placeholder host, exactly at `places`.
 
+    It is written ``[PROFILE:]HOST[/PREFIX]``, and its kind may change the path behind the host.
     Places of other targets are passed over. UsageError for a registry that is none;
     IntegrityError for a place that isn't there or stands twice, and for a placeholder host that
     no place names.
     """
-    site = str(Registry.parse(registry))
+    site = SiteRegistry.parse(registry)
     by_id = {ObjectId.of(obj): obj for obj in objects}
     mine = [place for place in places if place.target == target]
     if len(set(mine)) != len(mine):
@@ -108,19 +114,21 @@ def _by_string(places: Sequence[ImagePlace]) -> dict[tuple[ObjectId, str], list[
 
 
 def _relocated(
-    obj: JsonObject | None, pointer: str, places: Sequence[ImagePlace], site: str
+    obj: JsonObject | None, pointer: str, places: Sequence[ImagePlace], site: SiteRegistry
 ) -> JsonObject:
     """`obj` with `site` at all `places` within its one string at `pointer`."""
-    pieces = _text_at(obj, pointer).split(PLACEHOLDER_HOST)
-    hosts = [PLACEHOLDER_HOST] * (len(pieces) - 1)
+    before, *behind = _text_at(obj, pointer).split(PLACEHOLDER_HOST)
+    pieces = [f"{PLACEHOLDER_HOST}{piece}" for piece in behind]
     for place in places:
-        if obj is None or not 0 <= place.occurrence < len(hosts):
+        there = obj is not None and 0 <= place.occurrence < len(behind)
+        found = _BEHIND.match(behind[place.occurrence]) if there else None
+        if found is None:
             raise IntegrityError(
-                f"image map: {place}: {PLACEHOLDER_HOST} doesn't stand there",
+                f"image map: {place}: {PLACEHOLDER_HOST} doesn't stand there, with a repository",
                 hint="the manifests are not those that the image map was made for",
             )
-        hosts[place.occurrence] = site
-    text = "".join(piece for pair in zip(pieces, [*hosts, ""], strict=True) for piece in pair)
+        pieces[place.occurrence] = site.place(found[1]) + found.string[found.end() :]
+    text = "".join((before, *pieces))
     moved: JsonObject = jsonpointer.put(obj, pointer, text)
     return moved
 

@@ -50,6 +50,11 @@ _KIND = re.compile(r"[A-Za-z][A-Za-z0-9]{0,62}")
 # Kinds that no list has (custom resources, mostly) go between: their CRDs are there by then, and
 # so are the controllers that a bundle may bring as Deployments.
 _OTHERS = len(_ORDER)
+_WORKLOADS = _OTHERS - 1
+# What a Job that fills volumes is labelled with.
+STAGE_LABEL = "airbundle.dev/stage"
+STAGE_LOAD = "load"
+
 _RANK = {kind: rank for rank, kinds in enumerate(_ORDER) for kind in kinds} | {
     kind: rank for rank, kinds in enumerate(_AFTER_WORKLOADS, _OTHERS + 1) for kind in kinds
 }
@@ -149,7 +154,22 @@ def load(data: bytes, where: str = "manifests") -> tuple[JsonObject, ...]:
 
 def apply_order(objects: Iterable[JsonObject]) -> tuple[JsonObject, ...]:
     """`objects` so that each comes after what it needs; the rest stays as it was (stable)."""
-    return tuple(sorted(objects, key=lambda obj: _RANK.get(obj["kind"], _OTHERS)))
+    return tuple(sorted(objects, key=_rank))
+
+
+def loads(obj: JsonObject) -> bool:
+    """Whether `obj` brings what others start with: those are applied when it is complete."""
+    labels = obj["metadata"].get("labels")
+    return isinstance(labels, dict) and labels.get(STAGE_LABEL) == STAGE_LOAD
+
+
+def before_workloads(obj: JsonObject) -> bool:
+    """Whether `obj` comes before all that may start with what it brings."""
+    return loads(obj) or _rank(obj)[0] < _WORKLOADS
+
+
+def _rank(obj: JsonObject) -> tuple[int, bool]:
+    return _RANK.get(obj["kind"], _OTHERS), not loads(obj)
 
 
 def _refuse_constant(text: str) -> NoReturn:

@@ -32,18 +32,29 @@ class Owned:
 
 
 @dataclass(frozen=True)
+class Taken:
+    """A field, as the API server writes its path, that becomes ours, and whose it was."""
+
+    field: str
+    owner: str
+
+
+@dataclass(frozen=True)
 class Present:
     """One desired object on the cluster: what it is, and what it would become.
 
     `live` is None when it isn't there; `dry_run` is None when the server could not be asked,
     since its namespace or its kind comes, or changes, with this very plan. `foreign` is what is
-    there and was neither made nor had by this release before.
+    there and was neither made nor had by this release before; `taken` are fields of others that
+    would get other values. `force`: it may be applied although fields of it are others'.
     """
 
     desired: JsonObject
     live: JsonObject | None
     dry_run: JsonObject | None
     foreign: bool = False
+    taken: tuple[Taken, ...] = ()
+    force: bool = False
 
     @property
     def change(self) -> Change:
@@ -71,7 +82,7 @@ class Plan:
     `adopted` were there, and become part of the release, though not made by it; `removed` are
     objects that the previous release made and this one lacks; `kept` are those of them that
     stay, because deleting them would delete more (see `KEPT_KINDS`). `differences` has those of
-    each object that is adopted or changed.
+    each object that is adopted or changed, `taken` the fields that are taken over from others.
     """
 
     created: tuple[ObjectId, ...] = field(default=())
@@ -82,6 +93,7 @@ class Plan:
     unchecked: tuple[ObjectId, ...] = field(default=())
     kept: tuple[ObjectId, ...] = field(default=())
     differences: Mapping[ObjectId, tuple[Difference, ...]] = field(default_factory=dict)
+    taken: Mapping[ObjectId, tuple[Taken, ...]] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:
@@ -90,21 +102,29 @@ class Plan:
         return not any(done)
 
     def to_json(self) -> dict[str, list[dict[str, object]]]:
-        """The lists, with each object's id in full, and its `differences` where it has some."""
+        """The lists, with each object's id in full; `differences` and `taken` where it has some."""
         return {name: [self._described(each) for each in getattr(self, name)] for name in LISTS}
 
     def _described(self, object_id: ObjectId) -> dict[str, object]:
-        found = self.differences.get(object_id)
-        return id_to_json(object_id) | ({} if found is None else {"differences": found})
+        found, taken = self.differences.get(object_id), self.taken.get(object_id)
+        return (
+            id_to_json(object_id)
+            | ({} if found is None else {"differences": found})
+            | ({} if taken is None else {"taken": taken})
+        )
 
 
 def make_plan(
-    present: Sequence[Present], previous: Collection[Owned], leftovers: Collection[ObjectId]
+    present: Sequence[Present],
+    previous: Collection[Owned],
+    leftovers: Collection[ObjectId],
+    disposable: Collection[ObjectId] = (),
 ) -> Plan:
     """The plan for the desired objects in `present`, given the `previous` release's inventory.
 
     `leftovers` are the objects of `previous` that are on the cluster and still ours; what is
-    neither made by the previous release nor among them is never removed.
+    neither made by the previous release nor among them is never removed. Of those whose kind is
+    kept otherwise, the `disposable` ones go.
     """
     lists: dict[Change, list[ObjectId]] = {
         "created": [],
@@ -118,19 +138,22 @@ def make_plan(
     gone = dropped(previous, (ObjectId.of(each.desired) for each in present))
     removable = {identity(each) for each in leftovers}
     going = [each.id for each in gone if each.made and identity(each.id) in removable]
+    brief = {identity(each) for each in disposable}
+    kept = tuple(each for each in going if each.kind in KEPT_KINDS and identity(each) not in brief)
     return Plan(
         created=tuple(lists["created"]),
         adopted=tuple(lists["adopted"]),
         changed=tuple(lists["changed"]),
-        removed=tuple(each for each in reversed(going) if each.kind not in KEPT_KINDS),
+        removed=tuple(each for each in reversed(going) if each not in kept),
         unchanged=tuple(lists["unchanged"]),
         unchecked=tuple(lists["unchecked"]),
-        kept=tuple(each for each in going if each.kind in KEPT_KINDS),
+        kept=kept,
         differences={
             ObjectId.of(each.desired): each.differences
             for each in present
             if each.change in ("adopted", "changed")
         },
+        taken={ObjectId.of(each.desired): each.taken for each in present if each.taken},
     )
 
 

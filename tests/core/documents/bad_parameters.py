@@ -28,6 +28,14 @@ BAD_PARAMETERS = {
         "as item 0 is already",
         schema=False,
     ),
+    "a default that is never used": Bad(
+        "default: 2",
+        "default: 2\n      required: true",
+        "35:16",
+        "spec.parameters[1].default",
+        "nothing would ever use it",
+        "leave out one of the two",
+    ),
     "integer in quotes": Bad(
         "default: 2",
         'default: "2"',

@@ -40,6 +40,21 @@ def test_no_value_of_a_secret_is_told() -> None:
     )
 
 
+def test_of_a_secret_each_field_is_told_and_what_can_hold_no_secret_is_shown() -> None:
+    bare = secret()
+    del bare["data"]
+    before = bare | {"type": "Opaque"}
+    after = secret(a="hunter2", b="hunter3") | {"type": "x", "stringData": {"c": "hunter4"}}
+    after["metadata"]["labels"] = {"team": "x"}
+    assert differences(before, after) == (
+        Difference("/data/a", None, "***"),
+        Difference("/data/b", None, "***"),
+        Difference("/metadata/labels", None, {"team": "x"}),
+        Difference("/stringData/c", None, "***"),
+        Difference("/type", "Opaque", "x"),
+    )
+
+
 def test_another_api_s_secret_is_no_secret() -> None:
     before, after = (secret(key=text) | {"apiVersion": "example.org/v1"} for text in "ab")
     assert differences(before, after) == (Difference("/data/key", "a", "b"),)

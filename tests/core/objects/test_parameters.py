@@ -71,9 +71,18 @@ POD: dict[str, Any] = {
             "lifecycle": {"preStop": {"exec": {"command": ["x"]}}},
         }
     ],
-    "volumes": [{"name": "v", "hostPath": {"path": "/"}, "image": {"reference": "r"}}],
+    "volumes": [
+        {"name": "v", "hostPath": {"path": "/"}, "image": {"reference": "r"}},
+        {
+            "name": "w",
+            "ephemeral": {
+                "volumeClaimTemplate": {"spec": {"storageClassName": "c", "volumeName": "v"}}
+            },
+        },
+    ],
 }
 C = "/spec/template/spec/containers/0"
+CLAIM = "/spec/template/spec/volumes/1/ephemeral/volumeClaimTemplate/spec"
 RBAC = "rbac.authorization.k8s.io/v1"
 ADMISSION = "admissionregistration.k8s.io/v1"
 OBJECTS: list[dict[str, Any]] = [
@@ -191,6 +200,7 @@ def findings(kind: str, path: str, type: Type = "string") -> tuple[Finding, ...]
         ("Deployment", "/spec/template/spec/volumes/0/hostPath/path"),
         ("Deployment", "/spec/template/spec/volumes/0/image/reference"),
         ("Deployment", "/spec/template/spec/volumes/0/name"),
+        ("Deployment", f"{CLAIM}/volumeName"),
         ("Deployment", f"{C}/env/1/value"),
         ("ConfigMap", "/data/text"),
         ("Deployment", f"{C}/env/0/name"),
@@ -284,6 +294,7 @@ def test_a_place_that_is_not_in_this_target_is_nothing_to_refuse() -> None:
         ("Deployment", "/spec/replicas", "integer"),
         ("Deployment", "/spec/paused", "boolean"),
         ("Deployment", "/spec/template/spec/runtimeClassName", "enum"),
+        ("Deployment", f"{CLAIM}/storageClassName", "string"),
         ("Deployment", f"{C}/env/0/value", "string"),
         ("Deployment", f"{C}/livenessProbe/httpGet/path", "string"),
         ("ConfigMap", "/data/host", "string"),

@@ -304,6 +304,14 @@ INSIDE: tuple[tuple[str, JsonObject], ...] = (
     ))),
     ("a path for kubectl", args("-o", "jsonpath={.items[0].metadata.name}")),
     ("storage", custom("storage.k8s.io/v1", "StorageClass", provisioner="ebs.csi.example.com")),
+    (
+        "a load balancer's class",
+        custom("v1", "Service", spec={"loadBalancerClass": "lb.example.com/nlb"}),
+    ),
+    (
+        "a service account of Google Cloud",
+        annotated("iam.gke.io/gcp-service-account", "server@a-1.iam.gserviceaccount.com"),
+    ),
     ("tolerations", deployment(pod_spec(tolerations=[{"key": "gpu.example.com", "value": "a"}]))),
     ("a claim and a socket", args("pvc://my.models/nli", "unix:///run/x.example.com/s.sock")),
     ("a variable for a host", args("http://$(REDIS_HOST):6379/", "https://${A}.${B}/")),

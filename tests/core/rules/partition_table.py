@@ -20,6 +20,7 @@ from tests.core.rules.objects import (
 
 ECR = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 FROM_ECR = f"registry.airbundle.invalid/{ECR}/team/server@{DIGEST}"
+FROM_ACR = f"registry.airbundle.invalid/team.azurecr.io/server@{DIGEST}"
 ROLE = "eks.amazonaws.com/role-arn"
 
 
@@ -246,6 +247,41 @@ OWN: tuple[tuple[str, JsonObject], ...] = (
         args("notamazonaws.com", "x.myamazonaws.com", "amazonaws.com.example"),
     ),
     ("a description", schema(properties={"region": {"description": "such as us-east-1"}})),
+)
+
+# In a target for Azure Government: what, object, what must be named
+FOREIGN_TO_AZURE: tuple[tuple[str, JsonObject, str], ...] = (
+    (
+        "a commercial account of storage",
+        env("BLOB", "https://models.blob.core.windows.net/x"),
+        "host 'models.blob.core.windows.net' of the partition azure",
+    ),
+    (
+        "the commercial authority",
+        env("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.com/"),
+        "host 'login.microsoftonline.com' of the partition azure",
+    ),
+    ("a registry", args("--mirror=team.azurecr.io"), "host 'team.azurecr.io'"),
+    ("a vault", env("VAULT", "https://keys.vault.azure.net"), "host 'keys.vault.azure.net'"),
+    ("the manager", args("https://management.azure.com"), "host 'management.azure.com'"),
+    (
+        "an account of China",
+        env("BLOB", "https://models.blob.core.chinacloudapi.cn"),
+        "of the partition azure-cn",
+    ),
+)
+
+# In a target for Azure Government: what, object
+OWN_TO_AZURE: tuple[tuple[str, JsonObject], ...] = (
+    ("its storage", env("BLOB", "https://models.blob.core.usgovcloudapi.net")),
+    ("its authority", env("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us/")),
+    ("its registry", args("--mirror=team.azurecr.us")),
+    ("a label of AKS", args("--label=kubernetes.azure.com/accelerator")),
+    ("a driver", custom("v1", "Thing", driver="disk.csi.azure.com")),
+    ("its zone's label", args("topology.disk.csi.azure.com/zone")),
+    ("a region of AWS, which is no partition of Azure", env("REGION", "us-east-1")),
+    ("a host that ends alike", args("notazure.com", "login.microsoftonline.com.example")),
+    ("an image that came from elsewhere", image(FROM_ACR)),
 )
 
 ENUM: dict[str, Any] = {

@@ -7,9 +7,10 @@ import time
 import pytest
 
 from bundler.core.objects.manifests import JsonObject
+from bundler.core.rules.external_hosts import hosts
 from bundler.core.rules.hostnames import mentions
 from tests.core.rules.host_table import INSIDE, OUTSIDE, schema
-from tests.core.rules.objects import args, config_map, env, found, messages
+from tests.core.rules.objects import annotated, args, config_map, env, found, messages
 
 RULE = "external-host"
 
@@ -54,6 +55,13 @@ def test_a_host_of_the_policy_is_let_be(allowed: str) -> None:
 )
 def test_a_host_beside_the_policy_is_found(allowed: str) -> None:
     assert len(messages(RULE, args("https://telemetry.corp.lan/v1"), allow_hosts=(allowed,))) == 1
+
+
+def test_only_a_service_account_is_one_of_google_cloud() -> None:
+    field = "iam.gke.io/gcp-service-account"
+    for text in ("server@hub.example.com", "https://x@a.iam.gserviceaccount.com/"):
+        assert len(list(hosts(annotated(field, text)))) == 1
+    assert len(list(hosts(annotated("contact", "server@a-1.iam.gserviceaccount.com")))) == 1
 
 
 def test_escapes_of_json_hide_nothing() -> None:

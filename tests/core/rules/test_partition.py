@@ -14,15 +14,26 @@ from bundler.core.objects.manifests import JsonObject
 from bundler.core.rules.partition import partition_of
 from bundler.core.rules.partitionnames import foreign
 from tests.core.rules.objects import IMAGE, annotated, args, config_map, env
-from tests.core.rules.partition_table import ENUM, FOREIGN, FROM_ECR, OWN, token
+from tests.core.rules.partition_table import (
+    ENUM,
+    FOREIGN,
+    FOREIGN_TO_AZURE,
+    FROM_ACR,
+    FROM_ECR,
+    OWN,
+    OWN_TO_AZURE,
+    token,
+)
 
-GOVCLOUD = Policy(partitions={"aws-gov*": "aws-us-gov", "shanghai": "aws-cn"})
+GOVCLOUD = Policy(
+    partitions={"aws-gov*": "aws-us-gov", "shanghai": "aws-cn", "azure-gov*": "azure-us-gov"}
+)
 
 
 def found(
     obj: JsonObject, target: str = "aws-govcloud", policy: Policy = GOVCLOUD
 ) -> list[Finding]:
-    findings = gate.check_objects(target, [obj], policy, frozenset({IMAGE, FROM_ECR}))
+    findings = gate.check_objects(target, [obj], policy, frozenset({IMAGE, FROM_ECR, FROM_ACR}))
     return [each for each in findings if each.rule == "partition"]
 
 
@@ -36,6 +47,24 @@ def test_what_another_partition_has_is_found(obj: JsonObject, what: str) -> None
 @pytest.mark.parametrize("obj", [case[1] for case in OWN], ids=[case[0] for case in OWN])
 def test_its_own_and_what_only_looks_so_is_let_be(obj: JsonObject) -> None:
     assert found(obj) == []
+
+
+@pytest.mark.parametrize(
+    ("obj", "what"), [case[1:] for case in FOREIGN_TO_AZURE], ids=[c[0] for c in FOREIGN_TO_AZURE]
+)
+def test_what_another_cloud_of_azure_has_is_found(obj: JsonObject, what: str) -> None:
+    assert [what in each.message for each in found(obj, "azure-government")] == [True]
+
+
+@pytest.mark.parametrize(
+    "obj", [case[1] for case in OWN_TO_AZURE], ids=[case[0] for case in OWN_TO_AZURE]
+)
+def test_its_own_cloud_of_azure_is_let_be(obj: JsonObject) -> None:
+    assert found(obj, "azure-government") == []
+
+
+def test_hosts_of_azure_are_no_partition_of_aws() -> None:
+    assert found(env("BLOB", "https://models.blob.core.windows.net")) == []
 
 
 def test_a_finding_names_object_place_thing_and_remedy() -> None:

@@ -1,0 +1,50 @@
+"""What is somebody else's: refused, or taken over where that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from bundler.core.errors import ClusterError
+from bundler.core.objects.manifests import JsonObject, ObjectId
+from bundler.core.objects.plan import Present
+
+_MOST = 20
+
+
+def check_claims(present: Sequence[Present]) -> None:
+    """ClusterError that names everything of `present` that others made, or own fields of."""
+    claims = [claim for each in present for claim in _claims(each)]
+    if not claims:
+        return
+    more = f"; and {len(claims) - _MOST} more" if len(claims) > _MOST else ""
+    raise ClusterError(
+        f"{'; '.join(claims[:_MOST])}{more}",
+        "nothing was changed; with --take-ownership all of this becomes the release's (the plan "
+        "shows it, and an uninstall leaves objects that others made); without it, give these "
+        "fields the bundle's values on the cluster, or let their owner apply without them, or "
+        "leave them, or these objects, out of the bundle",
+    )
+
+
+def forced(present: Present) -> Present:
+    """`present`, to be applied whoever owns it: where others own fields of it, and where the
+    server could not say yet."""
+    asked = present.dry_run is not None
+    return present if asked and not present.taken else replace(present, force=True)
+
+
+def _claims(present: Present) -> Iterator[str]:
+    what = ObjectId.of(present.desired)
+    if present.live is not None and present.change == "adopted":
+        yield f"{what}: is there already, and no release made it ({_owners(present.live)})"
+    if present.taken:
+        fields = ", ".join(f"{each.field} of {each.owner}" for each in present.taken)
+        yield f"{what}: expected its fields to be ours, found them owned by others: {fields}"
+
+
+def _owners(live: JsonObject) -> str:
+    """Who wrote `live`, its status aside, as the API server remembers it."""
+    fields = live["metadata"].get("managedFields") or []
+    named = (str(each.get("manager")) for each in fields if each.get("subresource") != "status")
+    return ", ".join(dict.fromkeys(named)) or "by whom isn't known"

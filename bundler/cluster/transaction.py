@@ -1,0 +1,160 @@
+"""All of it or nothing: an install that fails goes back to what was there before by itself.
+
+One at a time (a lease), noted before the first object is touched (the journal in the record), and
+continued by whoever runs the same command again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from bundler.cluster.apply import Checks, StoppedError, apply, with_more
+from bundler.cluster.client import Cluster
+from bundler.cluster.lease import held
+from bundler.cluster.present import Intent, Prepared, prepare
+from bundler.cluster.push import PushedBundle
+from bundler.cluster.release import Record, record_id
+from bundler.cluster.removal import plan_removal, remove
+from bundler.core.errors import BundlerError, ClusterError
+from bundler.core.objects.manifests import JsonObject, ObjectId
+from bundler.core.objects.plan import Plan
+from bundler.core.progress import Progress
+from bundler.tools.http import Sleep
+
+
+@dataclass(frozen=True)
+class WayBack:
+    """The release that is there, as it can be made again: its objects, and the proof of images."""
+
+    objects: tuple[JsonObject, ...]
+    pushed: PushedBundle
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How patiently: seconds until objects must be ready (0 waits for nothing), and whether what
+    failed is left as it is, for looking."""
+
+    timeout: float = 600.0
+    keep_failed: bool = False
+
+
+PATIENT = Manner()
+
+
+def transact(
+    cluster: Cluster,
+    prepared: Prepared,
+    pushed: PushedBundle,
+    back: WayBack | None,
+    checks: Checks,
+    manner: Manner,
+    progress: Progress,
+    sleep: Sleep,
+) -> Plan:
+    """Carry out `prepared`; when that fails, go `back`, or away where nothing was installed.
+
+    The plan as it was carried out. ClusterError that says what failed and what is there now; the
+    same one when another install is going on, or went on since the plan was made.
+    """
+    if prepared.plan.empty:
+        return prepared.plan
+    _make_home(cluster, prepared)
+    with held(cluster, prepared.intended.name, prepared.namespace, sleep) as lease:
+        _require_unmoved(cluster, prepared)
+        guarded = replace(checks, guard=lease.require)
+        try:
+            return apply(cluster, prepared, pushed, guarded, progress, sleep)
+        except StoppedError as error:
+            if manner.keep_failed:
+                raise _left(error, prepared) from error
+            undo = _going(cluster, prepared, back, guarded, manner, progress, sleep)
+            raise _undone(error, undo, prepared) from error
+
+
+def _going(
+    cluster: Cluster,
+    prepared: Prepared,
+    back: WayBack | None,
+    checks: Checks,
+    manner: Manner,
+    progress: Progress,
+    sleep: Sleep,
+) -> Callable[[], str]:
+    """What undoes it, and says in words what is there then."""
+    earlier = prepared.before
+
+    def away() -> str:
+        record, namespace = prepared.under_way, prepared.namespace
+        removal = plan_removal(cluster, record, namespace, data=False)
+        remove(cluster, record, namespace, removal, manner.timeout, progress, sleep)
+        left = ", ".join(str(each.id) for each in removal.kept)
+        return f"what it made was removed again{f' (kept: {left})' if left else ''}"
+
+    def returned() -> str:
+        assert earlier is not None
+        assert back is not None  # whoever has no way back doesn't set out, or keeps what failed
+        intent = Intent(
+            Record(earlier.name, earlier.installed, (), earlier.history),
+            back.objects,
+            prepared.namespace,
+            "going back",
+        )
+        again = prepare(cluster, intent)
+        apply(cluster, again, back.pushed, replace(checks, smoke=_unasked), progress, sleep)
+        return f"{earlier.name} {earlier.version} is what runs, as before"
+
+    return away if prepared.journal.first else returned
+
+
+def _unasked() -> None:
+    """What was asked of the earlier release when it was installed is not asked again."""
+
+
+def _undone(error: ClusterError, undo: Callable[[], str], prepared: Prepared) -> ClusterError:
+    """What to tell of `error`, after trying to `undo` what it left."""
+    try:
+        said = undo()
+    except BundlerError as second:
+        return ClusterError(
+            with_more(error.message, f"going back failed, too: {second.message}"),
+            f"the record, {_record(prepared)}, says how far it came: once the cause is gone, the "
+            "same command again continues",
+        )
+    return ClusterError(with_more(error.message, said), error.hint)
+
+
+def _left(error: ClusterError, prepared: Prepared) -> ClusterError:
+    note = (
+        f"it is left as it is (--keep-failed); the record, {_record(prepared)}, says so: the same "
+        f"command again continues, airbundle rollback {prepared.intended.name} goes back, and "
+        "airbundle uninstall takes it away"
+    )
+    return ClusterError(error.message, f"{error.hint}\n{note}" if error.hint else note)
+
+
+def _record(prepared: Prepared) -> ObjectId:
+    return record_id(prepared.intended.name, prepared.namespace)
+
+
+def _make_home(cluster: Cluster, prepared: Prepared) -> None:
+    """The namespace of the record, where the lease lies, too."""
+    own = ObjectId("v1", "Namespace", None, prepared.namespace)
+    for each in (*prepared.home, *prepared.present):
+        if ObjectId.of(each.desired) == own and each.live is None:
+            cluster.apply(each.desired)
+
+
+def _require_unmoved(cluster: Cluster, prepared: Prepared) -> None:
+    """ClusterError when the record isn't the one that the plan was made for."""
+    live, planned = cluster.get(_record(prepared)), prepared.record.live
+    if _version(live) != _version(planned):
+        raise ClusterError(
+            f"{_record(prepared)}: another install went on since the plan was made",
+            "look at `airbundle status`, then run the same command again",
+        )
+
+
+def _version(live: JsonObject | None) -> object:
+    return None if live is None else live["metadata"].get("resourceVersion")

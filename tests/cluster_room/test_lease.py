@@ -1,0 +1,188 @@
+"""One install at a time, on the API server: who has the lease, who gets it, who loses it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bundler.cluster import lease as room
+from bundler.cluster.client import Cluster, ConflictError
+from bundler.cluster.lease import LASTS, Held, held, holder_of, lease_id
+from bundler.core.errors import ClusterError
+from bundler.core.objects.manifests import JsonObject
+from tests.parts.registry import Registry
+from tests.releases import namespace
+from tests.site import Field, field_of_work
+
+pytestmark = pytest.mark.needs("apiserver")
+
+
+@pytest.fixture(name="on")
+def working(tmp_path: Path, kubeconfig: Path, registry: Registry) -> Iterator[Field]:
+    with field_of_work(tmp_path, kubeconfig, registry) as on:
+        on.write("tests", namespace(on.mark))
+        yield on
+
+
+def never(seconds: float) -> None:
+    raise AssertionError("waited")
+
+
+def write(on: Field, holder: str) -> JsonObject:
+    return on.cluster.create(room._lease(lease_id("app", on.mark), holder))
+
+
+def holder(on: Field) -> str:
+    found = on.get(lease_id("app", on.mark))
+    return "" if found is None else str(found["spec"]["holderIdentity"])
+
+
+def test_it_is_held_in_the_block_and_gone_after_it(on: Field) -> None:
+    with held(on.cluster, "app", on.mark, never) as mine:
+        found = on.get(lease_id("app", on.mark))
+        assert found is not None
+        assert holder_of(found) == f"{platform.node()}, process {os.getpid()}"
+        mine.require()
+    assert on.get(lease_id("app", on.mark)) is None
+
+
+def test_it_is_gone_after_an_error_too(on: Field) -> None:
+    with pytest.raises(ZeroDivisionError), held(on.cluster, "app", on.mark, never):
+        raise ZeroDivisionError
+    assert on.get(lease_id("app", on.mark)) is None
+
+
+def test_two_releases_have_two(on: Field) -> None:
+    with held(on.cluster, "app", on.mark, never), held(on.cluster, "other", on.mark, never):
+        assert holder(on)
+
+
+def test_the_second_is_refused_while_the_first_renews(on: Field) -> None:
+    theirs = write(on, "elsewhere/17/boot/mark")
+    looks = []
+
+    def renewing(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 3:
+            on.cluster.replace(
+                room._lease(
+                    lease_id("app", on.mark),
+                    "elsewhere/17/boot/mark",
+                    theirs["metadata"]["resourceVersion"],
+                )
+            )
+
+    with (
+        pytest.raises(
+            ClusterError,
+            match="another install of this release is going on: elsewhere, "
+            "process 17 holds the lease, and renews it",
+        ),
+        held(on.cluster, "app", on.mark, renewing),
+    ):
+        pytest.fail("held twice")
+    assert len(looks) == 3
+    assert holder(on) == "elsewhere/17/boot/mark"
+
+
+def test_one_that_nobody_renews_is_taken_over_after_as_long_as_it_lasts(on: Field) -> None:
+    write(on, "elsewhere/17/boot/mark")
+    looks: list[float] = []
+    with held(on.cluster, "app", on.mark, looks.append):
+        assert holder(on).startswith(f"{platform.node()}/{os.getpid()}/")
+    assert sum(looks) == LASTS
+
+
+def ended() -> int:
+    """The id of a process that has ended, and was waited for."""
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    return child
+
+
+def test_one_of_a_process_of_this_machine_that_was_killed_is_taken_at_once(on: Field) -> None:
+    write(on, f"{platform.node()}/{ended()}/{room._boot()}/mark")
+    with held(on.cluster, "app", on.mark, never):
+        assert holder(on).startswith(f"{platform.node()}/{os.getpid()}/")
+
+
+@pytest.mark.parametrize("other", ["{host}/{gone}/another-boot/mark", "other/{gone}/{boot}/mark"])
+def test_one_of_another_boot_or_machine_is_not(on: Field, other: str) -> None:
+    write(on, other.format(host=platform.node(), gone=ended(), boot=room._boot()))
+    with pytest.raises(AssertionError, match="waited"), held(on.cluster, "app", on.mark, never):
+        pytest.fail("held twice")
+
+
+def test_two_that_see_it_free_get_it_once(on: Field, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Cluster.create
+
+    def late(self: Cluster, obj: JsonObject, *, dry_run: bool = False) -> JsonObject:
+        monkeypatch.setattr(Cluster, "create", real)
+        write(on, "elsewhere/17/boot/mark")
+        return real(self, obj, dry_run=dry_run)
+
+    monkeypatch.setattr(Cluster, "create", late)
+    with pytest.raises(AssertionError, match="waited"), held(on.cluster, "app", on.mark, never):
+        pytest.fail("held twice")
+    assert holder(on) == "elsewhere/17/boot/mark"
+
+
+def test_it_is_renewed(on: Field, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "_RENEWED", 0.01)
+    with held(on.cluster, "app", on.mark, never) as mine:
+        first = version(on)
+        assert until(lambda: version(on) != first)
+        mine.require()
+
+
+def test_one_that_somebody_took_is_lost(on: Field, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "_RENEWED", 0.01)
+    with held(on.cluster, "app", on.mark, never) as mine:
+        assert until(lambda: took(on))
+        assert mine.lost.wait(30)
+        with pytest.raises(ClusterError, match="the lease was lost"):
+            mine.require()
+
+
+def test_one_that_can_not_be_renewed_is_lost(on: Field, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(self: Cluster, obj: JsonObject) -> JsonObject:
+        raise ClusterError("the API server is away")
+
+    monkeypatch.setattr(room, "_RENEWED", 0.1)
+    monkeypatch.setattr(room, "LASTS", 1)
+    monkeypatch.setattr(Cluster, "replace", away)
+    with held(on.cluster, "app", on.mark, never) as mine:
+        assert mine.lost.wait(30)
+
+
+def test_what_is_held_is_not_refused_until_it_is_lost() -> None:
+    mine = Held("Lease n/x")
+    mine.require()
+    mine.lost.set()
+    with pytest.raises(ClusterError, match="Lease n/x: the lease was lost"):
+        mine.require()
+
+
+def took(on: Field) -> bool:
+    """Somebody takes it, unless it was renewed in the same moment."""
+    try:
+        on.cluster.replace(room._lease(lease_id("app", on.mark), "elsewhere/17/b/m", version(on)))
+    except ConflictError:
+        return False
+    return True
+
+
+def version(on: Field) -> str:
+    found = on.get(lease_id("app", on.mark))
+    assert found is not None
+    return str(found["metadata"]["resourceVersion"])
+
+
+def until(true: Callable[[], bool]) -> bool:
+    return any(true() for _ in range(1000))

@@ -1,0 +1,262 @@
+"""`airbundle rollback`, on a real API server and a real registry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bundler.cli.main import run
+from bundler.core.errors import ClusterError, IntegrityError, SourceError, TrustError, UsageError
+from bundler.core.objects.manifests import ObjectId
+from bundler.core.progress import SILENT
+from bundler.released import open_released
+from bundler.rollback import RolledBack, rollback
+from bundler.sign.keys import Algorithm, PrivateKey
+from bundler.tools.registry import RegistryDestination
+from tests.listing import listing
+from tests.making import KEY
+from tests.parts.registry import Registry
+from tests.releases import Release
+from tests.site import AT_ONCE, Field, field_of_work
+
+pytestmark = pytest.mark.needs("apiserver", "docker-registry")
+
+
+@pytest.fixture(name="on")
+def installing(tmp_path: Path, kubeconfig: Path, registry: Registry) -> Iterator[Field]:
+    with field_of_work(tmp_path, kubeconfig, registry) as on:
+        yield on
+
+
+def version(on: Field, number: str) -> Release:
+    return on.release(
+        on.settings("one", key=number), on.settings(f"only{number[2]}"), version=number
+    )
+
+
+def back(on: Field, to: str | None = None, *, dry_run: bool = False) -> RolledBack:
+    name = f"app-{on.mark}"
+    return rollback(name, to, on.access, KEY.public, SILENT, dry_run=dry_run, manner=AT_ONCE)
+
+
+def data(on: Field) -> object:
+    found = on.get(on.id("one"))
+    return None if found is None else found["data"]["key"]
+
+
+def test_it_brings_back_what_was_before(on: Field) -> None:
+    on.install(version(on, "1.0.0"))
+    first = on.record()
+    on.install(version(on, "1.1.0"))
+    done = back(on)
+    assert (done.version, done.status, done.release.change) == ("1.0.0", "TRUSTED", "rollback")
+    assert done.plan.removed == (on.id("only1"),)
+    assert (data(on), on.get(on.id("only1"))) == ("1.0.0", None)
+    record = on.record()
+    assert (record.installed, record.inventory) == (first.installed, first.inventory)
+    assert [each.version for each in record.history] == ["1.1.0"]
+
+
+def test_back_again_is_forward(on: Field) -> None:
+    for number in ("1.0.0", "1.1.0"):
+        on.install(version(on, number))
+    back(on)
+    assert back(on).version == "1.1.0"
+    assert data(on) == "1.1.0"
+
+
+def test_it_goes_to_the_version_that_is_named(on: Field) -> None:
+    for number in ("1.0.0", "1.1.0", "1.2.0"):
+        on.install(version(on, number))
+    assert back(on, "1.0.0").version == "1.0.0"
+    assert data(on) == "1.0.0"
+    with pytest.raises(UsageError, match=r"--to 3\.0\.0: .* one of 1\.2\.0, 1\.1\.0"):
+        back(on, "3.0.0")
+
+
+def test_a_dry_run_changes_nothing_and_says_what_is_then_done(on: Field) -> None:
+    for number in ("1.0.0", "1.1.0"):
+        on.install(version(on, number))
+    objects = (on.id("one"), on.id("only1"))
+    before, stored = on.versions(*objects), listing(on.registry)
+    said = back(on, dry_run=True)
+    assert (on.versions(*objects), listing(on.registry)) == (before, stored)
+    assert replace(back(on), dry_run=True) == said
+
+
+def test_an_install_that_was_left_failed_is_gone_back_from(
+    on: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bundler import install as verb
+    from bundler.cluster.apply import Checks
+
+    on.install(version(on, "1.0.0"))
+
+    def never(ids: object) -> None:
+        raise ClusterError("not ready")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(verb, "checks_of", lambda *_: Checks(wait=never))
+        with pytest.raises(ClusterError):
+            on.install(version(on, "1.1.0"), manner=replace(AT_ONCE, keep_failed=True))
+    assert data(on) == "1.1.0"
+    assert back(on).version == "1.0.0"
+    assert (data(on), on.get(on.id("only1")), on.record().journal) == ("1.0.0", None, None)
+
+
+def test_a_rollback_that_fails_leaves_what_was_there(
+    on: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bundler import rollback as verb
+    from bundler.cluster.apply import Checks
+
+    for number in ("1.0.0", "1.1.0"):
+        on.install(version(on, number))
+    asked = []
+
+    def once(ids: object) -> None:
+        asked.append(ids)
+        if len(asked) == 1:
+            raise ClusterError("not ready")
+
+    monkeypatch.setattr(verb, "checks_of", lambda *_: Checks(wait=once))
+    with pytest.raises(ClusterError, match=r"1\.1\.0 is what runs, as before"):
+        back(on)
+    assert (data(on), on.record().version) == ("1.1.0", "1.1.0")
+
+
+def test_what_was_never_installed_or_never_changed_is_told(on: Field) -> None:
+    with pytest.raises(UsageError, match=f"release app-{on.mark}: is not installed"):
+        back(on)
+    on.install(version(on, "1.0.0"))
+    with pytest.raises(UsageError, match=r"nothing was installed before 1\.0\.0") as caught:
+        back(on)
+    assert "uninstall" in str(caught.value.hint)
+
+
+def test_it_is_verified_again(on: Field) -> None:
+    for number in ("1.0.0", "1.1.0"):
+        on.install(version(on, number))
+    other = PrivateKey.generate(Algorithm.P256).public
+    with pytest.raises(TrustError, match="expected"):
+        rollback(f"app-{on.mark}", None, on.access, other, SILENT, manner=AT_ONCE)
+    assert data(on) == "1.1.0"
+
+
+def test_what_the_registry_lost_is_told(on: Field) -> None:
+    for number in ("1.0.0", "1.1.0"):
+        on.install(version(on, number))
+    bundles = on.registry.storage / "docker/registry/v2/repositories" / on.mark / "bundles"
+    bundles.rename(bundles.with_name("gone"))
+    with pytest.raises(SourceError, match=r"expected an image .*bundles/app-"):
+        back(on)
+    assert data(on) == "1.1.0"
+
+
+def artifact(on: Field, tamper: Callable[[dict[str, object]], None]) -> None:
+    """What the mark of the installed bundle points to, changed."""
+    from bundler.cluster.push import artifact_repository, mark
+    from bundler.core.digest import Descriptor, Digest
+    from bundler.tools.registry import RegistrySource
+
+    address, name = f"{on.registry.host}/{on.mark}", f"app-{on.mark}"
+    index = Digest.parse(on.record().index)
+    with closing(RegistrySource(address)) as source:
+        kind, found = source.manifest(artifact_repository(name), mark(index))
+    manifest = json.loads(found)
+    tamper(manifest)
+    changed = json.dumps(manifest).encode()
+    with closing(RegistryDestination(address)) as destination:
+        destination.put_manifest(
+            artifact_repository(name), mark(index), Descriptor.of(kind, changed), changed
+        )
+
+
+def another_type(manifest: dict[str, object]) -> None:
+    manifest["artifactType"] = "application/vnd.example.other"
+
+
+def without_index(manifest: dict[str, object]) -> None:
+    layers = manifest["layers"]
+    assert isinstance(layers, list)
+    manifest["layers"] = [
+        each
+        for each in layers
+        if each["annotations"]["org.opencontainers.image.title"] != "index.json"
+    ]
+
+
+def without_metadata(manifest: dict[str, object]) -> None:
+    layers = manifest["layers"]
+    assert isinstance(layers, list)
+    manifest["layers"] = layers[:2]
+
+
+def huge(manifest: dict[str, object]) -> None:
+    layers = manifest["layers"]
+    assert isinstance(layers, list)
+    layers[0]["size"] = 2**40
+
+
+@pytest.mark.parametrize(
+    ("tamper", "message"),
+    [
+        (another_type, "expected a bundle's artifact, found another"),
+        (without_index, "expected an index.json of that digest"),
+        (without_metadata, "found no such metadata"),
+        (huge, "its layers hold more than"),
+    ],
+)
+def test_an_artifact_that_was_changed_is_refused(
+    on: Field, tamper: Callable[[dict[str, object]], None], message: str
+) -> None:
+    from bundler.core.digest import Digest
+
+    on.install(version(on, "1.0.0"))
+    artifact(on, tamper)
+    index = Digest.parse(on.record().index)
+    with pytest.raises(IntegrityError, match=message):
+        open_released(f"{on.registry.host}/{on.mark}", f"app-{on.mark}", index, None)
+
+
+def test_what_is_read_back_is_the_bundle_without_layers(on: Field) -> None:
+    from bundler.core.digest import Digest
+
+    release = version(on, "1.0.0")
+    on.install(release)
+    index = Digest.parse(on.record().index)
+    address = f"{on.registry.host}/{on.mark}"
+    with (
+        open_released(address, release.name, index, KEY.public) as read,
+        release.opened(on.folder) as bundle,
+    ):
+        assert (read.release, read.status, read.signers) == (
+            bundle.release,
+            bundle.status,
+            bundle.signers,
+        )
+        assert read.metadata == bundle.metadata
+        assert read.layer("targets/dev.json") == bundle.layer("targets/dev.json")
+        with pytest.raises(SourceError, match="its layers are no longer where they were pushed"):
+            list(read.open(read.blobs[0]))
+
+
+def test_the_command_says_what_it_did(on: Field, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in ("1.0.0", "1.1.0"):
+        on.install(version(on, number))
+    name = f"app-{on.mark}"
+    arguments = ["rollback", name, "--kubeconfig", str(on.kubeconfig), "--timeout", "0s"]
+    arguments += ["--release-namespace", on.home, "--allow-unsigned"]
+    assert run([*arguments, "--dry-run"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[1] == "release      1.1.0 -> 1.0.0 (rollback)"
+    assert said[-1] == f"dry run      {name} 1.0.0, target dev: nothing was changed"
+    assert run(arguments) == 0
+    done = capsys.readouterr().out.splitlines()
+    assert f"- {ObjectId('v1', 'ConfigMap', on.mark, 'only1')}" in done
+    assert done[-1] == f"rolled back  to {name} 1.0.0, target dev"
