@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-_DAYS = datetime.timedelta(days=2)
+_DAYS = datetime.timedelta(days=90)
 
 
 def write_key(path: Path) -> ec.EllipticCurvePrivateKey:

@@ -21,8 +21,7 @@ def test_what_would_go_through_passes(scene: Scene) -> None:
     scene.node()
     scene.home()
     found = scene.examine(scene.web(2), config_map(scene.mark, "one", key="value"))
-    # Those of tests last two days.
-    assert [each.name for each in found if each.outcome != "ok"] == ["certificate"], found
+    assert [each for each in found if each.outcome != "ok"] == []
     assert found[0].message == "Kubernetes v1.36.3, as the user admin"
 
 
@@ -70,11 +69,11 @@ def test_a_cluster_alone_is_asked_for_its_basics(scene: Scene) -> None:
     assert "8 nvidia.com/gpu" in found["GPU"].message
 
 
-@pytest.mark.parametrize(("earlier", "outcome"), [(0, "warning"), (30, "ok")])
+@pytest.mark.parametrize(("later", "outcome"), [(0, "ok"), (88, "warning")])
 def test_a_certificate_that_soon_ends_is_a_warning(
-    scene: Scene, earlier: int, outcome: str
+    scene: Scene, later: int, outcome: str
 ) -> None:
-    found = examine(scene.cluster, scene.needs(), None, lambda: now() - timedelta(days=earlier))
+    found = examine(scene.cluster, scene.needs(), None, lambda: now() + timedelta(days=later))
     [certificate] = [each for each in found if each.name == "certificate"]
     assert certificate.outcome == outcome
     assert ("in 1 days" in certificate.message) is (outcome == "warning")
