@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bundler import install as verb
 from bundler.cli.main import run
+from bundler.cluster.apply import Checks
 from bundler.cluster.client import Cluster
 from bundler.cluster.release import record_id
 from bundler.core.documents.bundle import Parameter, ParameterTarget
-from bundler.core.errors import PolicyError, UsageError
+from bundler.core.errors import ClusterError, PolicyError, UsageError
 from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.core.objects.plan import Owned
 from bundler.core.progress import SILENT
@@ -310,3 +312,53 @@ def test_the_command_shows_the_plan_and_then_does_it(
         [],
         0,
     )
+
+
+def job(on: Field, argument: str, stage: str) -> JsonObject:
+    spec = pod_spec() | {"restartPolicy": "Never"}
+    spec["containers"][0]["args"] = [argument]
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": "fill",
+            "namespace": on.mark,
+            "labels": {"airbundle.dev/stage": stage},
+        },
+        "spec": {"template": {"spec": spec}},
+    }
+
+
+def test_a_job_that_fills_volumes_is_made_anew_where_it_can_not_be_changed(on: Field) -> None:
+    on.install(on.release(job(on, "one", "load")))
+    fill = on.id("fill", "Job", "batch/v1")
+    before = on.get(fill)
+    done = on.install(on.release(job(on, "two", "load"), version="1.1.0"))
+    assert fill in done.plan.changed
+    after = on.get(fill)
+    assert before is not None
+    assert after is not None
+    assert after["metadata"]["uid"] != before["metadata"]["uid"]
+    assert after["spec"]["template"]["spec"]["containers"][0]["args"] == ["two"]
+
+
+def test_any_other_job_that_can_not_be_changed_is_refused(on: Field) -> None:
+    on.install(on.release(job(on, "one", "other")))
+    with pytest.raises(ClusterError, match="field is immutable"):
+        on.install(on.release(job(on, "two", "other"), version="1.1.0"))
+
+
+def test_what_fills_volumes_is_complete_before_what_mounts_them_is_applied(
+    on: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[tuple[list[ObjectId], bool]] = []
+    web = on.id("web", "Deployment", "apps/v1")
+
+    def wait(ids: Sequence[ObjectId]) -> None:
+        waits.append((list(ids), on.get(web) is not None))
+
+    monkeypatch.setattr(verb, "checks_of", lambda *_: Checks(wait=wait))
+    fill = on.id("fill", "Job", "batch/v1")
+    space = ObjectId("v1", "Namespace", None, on.mark)
+    on.install(on.release(deployment(on.mark, "web"), job(on, "one", "load")))
+    assert waits == [([fill], False), ([space, fill, web], True)]

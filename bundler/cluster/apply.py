@@ -108,6 +108,8 @@ def _carry_out(deeds: _Deeds, prepared: Prepared, checks: Checks, sleep: Sleep) 
         if waits_for and not before_workloads(each.desired):
             checks.wait(waits_for)
             waits_for = []
+        if each.anew:
+            _take_away(deeds, each, sleep)
         deeds.apply(each.desired, force=each.force)
     checks.wait(everything)
     checks.smoke()
@@ -157,6 +159,23 @@ def _parted(present: Sequence[Present]) -> tuple[list[Present], list[Present]]:
         object_id = ObjectId.of(each.desired)
         (heads if is_namespace(object_id) or is_crd(object_id) else rest).append(each)
     return heads, rest
+
+
+def _take_away(deeds: _Deeds, present: Present, sleep: Sleep) -> None:
+    """Delete what is made anew, and wait until it is gone."""
+    object_id = ObjectId.of(present.desired)
+    if (live := deeds.cluster.get(object_id)) is None:
+        return
+    deeds.delete(object_id, str(live["metadata"].get("uid")))
+    for _ in range(_POLLS):
+        if deeds.cluster.get(object_id) is None:
+            return
+        sleep(_PAUSE)
+    raise ClusterError(
+        f"{object_id}: is made anew, and the earlier one is still there after "
+        f"{_POLLS * _PAUSE:.0f} seconds",
+        "find out what holds it (its finalizers); the same command again continues",
+    )
 
 
 def _conditions(live: JsonObject) -> dict[str, str]:

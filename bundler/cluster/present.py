@@ -19,7 +19,8 @@ from bundler.cluster.release import (
 )
 from bundler.cluster.terminating import being_deleted
 from bundler.cluster.unasked import check_schemas
-from bundler.core.objects.manifests import JsonObject, ObjectId, apply_order
+from bundler.core.errors import ClusterError
+from bundler.core.objects.manifests import JsonObject, ObjectId, apply_order, loads
 from bundler.core.objects.plan import (
     Identity,
     Owned,
@@ -35,6 +36,9 @@ from bundler.core.objects.plan import (
     make_plan,
     uncheckable,
 )
+
+# The API server's words (apimachinery, pkg/api/validation/objectmeta.go, FieldImmutableErrorMsg).
+_IMMUTABLE = "field is immutable"
 
 
 @dataclass(frozen=True)
@@ -189,6 +193,11 @@ def _asked(
         # What it would become is said all the same, and whose it is: `check_claims` refuses it.
         taken = tuple(Taken(*each) for each in error.fields)
         return Present(obj, here, cluster.apply(obj, dry_run=True, force=True), taken=taken)
+    except ClusterError as error:
+        # A Job can't be changed; one that fills a volume loses nothing by being made anew.
+        if here is None or not loads(obj) or _IMMUTABLE not in error.message:
+            raise
+        return Present(obj, here, obj, anew=True)
 
 
 def _live(

@@ -7,13 +7,11 @@ from bundler.core.errors import SourceError, UsageError
 from bundler.core.progress import SILENT, Progress
 from bundler.core.reference import ImageReference, Registry
 from bundler.sources.remote import Reach
-from bundler.sources.source_image import SourceImage
+from bundler.sources.source_image import LOADER, SourceImage
 from bundler.sources.tree import below
 
 __all__ = ["SourceImage", "check_source", "resolve_image"]
 
-# What airbundle itself derives: no spec names it as a source.
-LOADER = "loader:"
 _ON_DISK = ("oci", "docker-archive")
 _BY_NAME = ("docker-daemon", "docker")
 

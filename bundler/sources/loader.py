@@ -23,8 +23,7 @@ from bundler.core import strictjson
 from bundler.core.digest import Descriptor, Digest
 from bundler.core.errors import SourceError
 from bundler.core.lock import LockedFile
-from bundler.sources.images import LOADER
-from bundler.sources.source_image import SourceImage
+from bundler.sources.source_image import LOADER, SourceImage
 from bundler.sources.steady import read_steady
 from bundler.sources.tree import below
 

@@ -13,6 +13,8 @@ from bundler.core.digest import Descriptor, Digest
 from bundler.core.errors import IntegrityError, SourceError
 from bundler.sources.remote import Remote
 
+# The scheme of an image that airbundle itself derives: no spec names it as a source.
+LOADER = "loader:"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 CONFIG_TYPES = frozenset({fmt.OCI_CONFIG, DOCKER_CONFIG})
 OCI_GZIP = f"{fmt.OCI_LAYER}+gzip"

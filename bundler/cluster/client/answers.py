@@ -159,10 +159,15 @@ def _refusal(code: int, status: Mapping[str, Any], verb: str, what: str) -> Clus
         return OwnershipError(what, tuple(owned))
     reason, message = status.get("reason", "no reason given"), status.get("message", "")
     kind = {403: ForbiddenError, 409: ConflictError}.get(code, ClusterError)
-    return kind(
-        f"{what}: {verb}: the API server answered {code} {reason}: {message}"[:_MESSAGE_MAX],
-        hint_for(status),
-    )
+    said = f"{what}: {verb}: the API server answered {code} {reason}: {message}"
+    return kind(_shortened(said), hint_for(status))
+
+
+def _shortened(text: str) -> str:
+    """`text` without its middle where it is long: a whole pod may stand there, the reason last."""
+    if len(text) <= _MESSAGE_MAX:
+        return text
+    return f"{text[: _MESSAGE_MAX // 4]} … {text[-_MESSAGE_MAX // 4 :]}"
 
 
 def _conflicts(status: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -46,7 +46,8 @@ class Present:
     `live` is None when it isn't there; `dry_run` is None when the server could not be asked,
     since its namespace or its kind comes, or changes, with this very plan. `foreign` is what is
     there and was neither made nor had by this release before; `taken` are fields of others that
-    would get other values. `force`: it may be applied although fields of it are others'.
+    would get other values. `force`: it may be applied although fields of it are others'; `anew`:
+    it can't be changed, and is deleted first.
     """
 
     desired: JsonObject
@@ -55,6 +56,7 @@ class Present:
     foreign: bool = False
     taken: tuple[Taken, ...] = ()
     force: bool = False
+    anew: bool = False
 
     @property
     def change(self) -> Change:

@@ -129,14 +129,14 @@ def test_every_reference_is_found(manifest: dict[str, Any], expected: list[str])
 
 
 def test_long_texts_take_no_long_time() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     texts = ("image:" + "\n" * 50_000, "a.-" * 50_000, "--image" * 20_000, "image: [" * 20_000)
     for text in (*texts, "image:\n - a\n" * 10_000, ("image" + " " * 200) * 500):
         assert references([config_map(a=text)], ()) == ()
     manifest = config_map(a="app:1 " * 4000, **{f"k{number}": "app:1" for number in range(2000)})
     rewritten, places = rewrite("dev", [manifest], placeholders("app:1"))
     relocate("dev", rewritten, places, "a.b")
-    assert time.monotonic() - started < 20
+    assert time.process_time() - started < 20
 
 
 def test_an_image_in_a_field_is_known_everywhere() -> None:

@@ -86,9 +86,9 @@ def test_a_property_called_description_is_no_prose() -> None:
 
 
 def test_long_texts_take_no_long_time() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     long = ("a." * 200_000, "://" * 100_000, "a@" * 200_000, "x.com:" * 50_000, "-" * 400_000)
     for text in (*long, "a." * 80_000 + "com", "a.com/" * 20_000, '"a,' * 100_000):
         mentions(text)
         mentions(text, code=True)
-    assert time.monotonic() - started < 20
+    assert time.process_time() - started < 20

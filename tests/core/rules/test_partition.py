@@ -121,9 +121,9 @@ def test_a_long_arn_is_cut() -> None:
 
 
 def test_long_texts_take_no_long_time() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     pieces = ("a.", "arn:aws:", "us-", "us-east-", "-.", "x.k8s.", "s3.us-east-1.", "use1-a", "*")
     for text in (piece * 100_000 for piece in pieces):
         foreign(text, "aws-us-gov")
         foreign(f"{text}amazonaws.com", "aws-us-gov")
-    assert time.monotonic() - started < 20
+    assert time.process_time() - started < 20
