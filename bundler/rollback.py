@@ -98,7 +98,15 @@ def rollback(
 
 
 def _chosen(record: Record, version: str | None) -> Past:
-    """What to go back to; what an install that was cut off left is gone back from, too."""
+    """What to go back to; what an install that was cut off left is gone back from, too.
+
+    A rollback that was cut off goes on to where it was going.
+    """
+    going = record.journal
+    if going is not None and going.doing == "rollback" and version is None:
+        there = [each for each in record.history if each.index == going.index]
+        if there:
+            return there[0]
     if record.journal is not None and record.settled and version in (None, record.version):
         return record.installed
     found = [each for each in record.history if version in (None, each.version)]

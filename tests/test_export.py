@@ -379,6 +379,14 @@ def test_an_export_that_names_its_registry_is_told_nothing(
             2,
             "goes with --export",
         ),
+        *(
+            (
+                ["--registry", "oci:x", "--allow-unsigned", "--export", "out", *option],
+                2,
+                f"{option[0]}: goes with a cluster",
+            )
+            for option in (["--take-ownership"], ["--registry-credentials", __file__])
+        ),
         (
             ["--registry", "127.0.0.1:1", "--allow-unsigned", "--export", "out"],
             7,

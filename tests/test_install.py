@@ -82,7 +82,8 @@ def test_a_dry_run_changes_nothing_and_says_what_is_then_done(on: Field) -> None
     assert on.get(on.id("three")) is None
     assert listing(on.registry) == stored
     done = on.install(upgrade)
-    assert replace(said, dry_run=False) == done
+    # What a preflight measures, the clock for instance, may differ.
+    assert replace(said, dry_run=False, preflight=done.preflight) == done
     assert done.plan.created == (on.id("three"),)
     assert done.plan.changed == (on.id("one"), objects[2])
     assert done.plan.removed == (on.id("two"),)
@@ -241,10 +242,8 @@ def test_an_upgrade_tells_which_parameters_fall_back(
     arguments += ["--timeout", "0s"]
     assert run([*arguments, "--allow-unsigned", "--dry-run"]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert said[1:3] == [
-        "release      1.0.0 -> 1.1.0",
-        "parameter    replicas: 3 -> 2 (default)",
-    ]
+    start = said.index("release      1.0.0 -> 1.1.0")
+    assert said[start + 1] == "parameter    replicas: 3 -> 2 (default)"
     assert said[said.index(f"~ Deployment {on.mark}/web") + 1] == "    /spec/replicas: 3 -> 2"
     assert run([*arguments, "--allow-unsigned", "--json"]) == 0
     done = json.loads(capsys.readouterr().out)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bundler.cli.main import run
+from bundler.cluster.release import record_id
 from bundler.core.errors import ClusterError
 from bundler.core.objects.manifests import ObjectId
 from bundler.core.objects.plan import Owned, Taken
@@ -102,3 +103,14 @@ def test_a_kind_of_somebody_else_is_refused(on: Field) -> None:
     live = on.get(ObjectId.of(definition))
     assert live is not None
     on.cluster.delete(ObjectId.of(definition), live["metadata"]["uid"])
+
+
+def test_a_record_that_somebody_wrote_back_is_the_release_s(on: Field) -> None:
+    on.install(on.release(on.settings("one", key="1")))
+    secret = on.get(record_id(f"app-{on.mark}", on.home))
+    assert secret is not None
+    again = {key: secret[key] for key in ("apiVersion", "kind", "type", "data")}
+    metadata = {key: secret["metadata"][key] for key in ("name", "namespace")}
+    on.write("backup", again | {"metadata": metadata})
+    on.install(on.release(on.settings("one", key="2"), version="1.1.0"))
+    assert on.record().version == "1.1.0"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +25,7 @@ from tests.making import KEY
 from tests.parts.registry import Registry
 from tests.releases import Release
 from tests.site import AT_ONCE, Field, field_of_work
+from tests.test_transaction import Killed, writes
 
 pytestmark = pytest.mark.needs("apiserver", "docker-registry")
 
@@ -86,7 +89,8 @@ def test_a_dry_run_changes_nothing_and_says_what_is_then_done(on: Field) -> None
     before, stored = on.versions(*objects), listing(on.registry)
     said = back(on, dry_run=True)
     assert (on.versions(*objects), listing(on.registry)) == (before, stored)
-    assert replace(back(on), dry_run=True) == said
+    # What a preflight measures, the clock for instance, may differ.
+    assert replace(back(on), dry_run=True, preflight=said.preflight) == said
 
 
 def test_an_install_that_was_left_failed_is_gone_back_from(
@@ -109,6 +113,22 @@ def test_an_install_that_was_left_failed_is_gone_back_from(
     assert (data(on), on.get(on.id("only1")), on.record().journal) == ("1.0.0", None, None)
 
 
+def test_a_rollback_that_was_killed_goes_on_to_where_it_was_going(
+    on: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in ("1.0.0", "1.1.0", "1.2.0"):
+        on.install(version(on, number))
+    with monkeypatch.context() as patched:
+        writes(patched, 2, after=True)  # the journal, and the first object
+        with pytest.raises(Killed):
+            back(on, "1.0.0")
+    journal = on.record().journal
+    assert journal is not None
+    assert (journal.doing, journal.version) == ("rollback", "1.0.0")
+    assert back(on).version == "1.0.0"
+    assert (data(on), on.record().version, on.record().journal) == ("1.0.0", "1.0.0", None)
+
+
 def test_a_rollback_that_fails_leaves_what_was_there(
     on: Field, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,6 +148,35 @@ def test_a_rollback_that_fails_leaves_what_was_there(
     with pytest.raises(ClusterError, match=r"1\.1\.0 is what runs, as before"):
         back(on)
     assert (data(on), on.record().version) == ("1.1.0", "1.1.0")
+
+
+def test_without_a_way_back_nothing_is_begun(on: Field) -> None:
+    for number in ("1.0.0", "1.1.0"):
+        on.install(version(on, number))
+    index = on.record().index.removeprefix("sha256:")
+    place = "docker/registry/v2/repositories", on.mark, f"bundles/app-{on.mark}/_manifests/tags"
+    tag = on.registry.storage.joinpath(*place, f"index-{index}")
+    tag.rename(tag.with_name("gone"))
+    with pytest.raises(ClusterError, match=r"there is no way back to 1\.1\.0"):
+        back(on)
+    assert (data(on), on.record().journal) == ("1.1.0", None)
+
+
+def test_a_first_install_that_was_cut_off_is_nothing_to_go_back_to(
+    on: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bundler import install as verb
+    from bundler.cluster.apply import Checks
+
+    def never(ids: object) -> None:
+        raise ClusterError("not ready")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(verb, "checks_of", lambda *_: Checks(wait=never))
+        with pytest.raises(ClusterError):
+            on.install(version(on, "1.0.0"), manner=replace(AT_ONCE, keep_failed=True))
+    with pytest.raises(UsageError, match=r"nothing was installed before 1\.0\.0"):
+        back(on)
 
 
 def test_what_was_never_installed_or_never_changed_is_told(on: Field) -> None:
@@ -224,6 +273,33 @@ def test_an_artifact_that_was_changed_is_refused(
         open_released(f"{on.registry.host}/{on.mark}", f"app-{on.mark}", index, None)
 
 
+def test_the_bundle_of_another_name_is_refused(on: Field) -> None:
+    from bundler.core.digest import Digest
+
+    on.install(version(on, "1.0.0"))
+    bundles = on.registry.storage / "docker/registry/v2/repositories" / on.mark / "bundles"
+    shutil.copytree(bundles / f"app-{on.mark}", bundles / "other")
+    index = Digest.parse(on.record().index)
+    with pytest.raises(IntegrityError, match=f"is the bundle app-{on.mark}$"):
+        open_released(f"{on.registry.host}/{on.mark}", "other", index, None)
+
+
+def test_a_blob_that_was_damaged_is_refused(on: Field, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bundler.core.digest import Digest
+    from bundler.tools.registry import RegistrySource
+
+    on.install(version(on, "1.0.0"))
+    real = RegistrySource.blob
+
+    def damaged(self: RegistrySource, *asked: Any) -> Iterator[bytes]:
+        return (each.swapcase() for each in real(self, *asked))
+
+    monkeypatch.setattr(RegistrySource, "blob", damaged)
+    index = Digest.parse(on.record().index)
+    with pytest.raises(IntegrityError, match="the registry sent other bytes"):
+        open_released(f"{on.registry.host}/{on.mark}", f"app-{on.mark}", index, None)
+
+
 def test_what_is_read_back_is_the_bundle_without_layers(on: Field) -> None:
     from bundler.core.digest import Digest
 
@@ -254,7 +330,8 @@ def test_the_command_says_what_it_did(on: Field, capsys: pytest.CaptureFixture[s
     arguments += ["--release-namespace", on.home, "--allow-unsigned"]
     assert run([*arguments, "--dry-run"]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert said[1] == "release      1.1.0 -> 1.0.0 (rollback)"
+    assert said[1].startswith("preflight    ")
+    assert said[2] == "release      1.1.0 -> 1.0.0 (rollback)"
     assert said[-1] == f"dry run      {name} 1.0.0, target dev: nothing was changed"
     assert run(arguments) == 0
     done = capsys.readouterr().out.splitlines()

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from bundler import uninstall as verb
 from bundler.cli.main import run
 from bundler.cluster import removal
 from bundler.cluster.client import Cluster
@@ -118,6 +120,23 @@ def test_a_namespace_with_something_of_others_in_it_stays(on: Field) -> None:
     assert on.get(on.id("theirs")) is not None
 
 
+def test_what_only_follows_holds_no_namespace(on: Field) -> None:
+    on.install(on.release(on.settings("one")))
+    one = on.get(on.id("one"))
+    assert one is not None
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "one", "uid": one["metadata"]["uid"]}
+    owned = on.settings("owned")
+    owned["metadata"]["ownerReferences"] = [owner]
+    event = {"apiVersion": "v1", "kind": "Event", "metadata": on.settings("told")["metadata"]}
+    event |= {"involvedObject": {"namespace": on.mark}}
+    account = {"apiVersion": "v1", "kind": "ServiceAccount"}
+    account |= {"metadata": on.settings("default")["metadata"]}
+    for each in (owned, event, account, on.settings("kube-root-ca.crt")):
+        on.write("cluster", each)
+    assert away(on).kept == ()
+    assert gone(on, space(on.mark))
+
+
 def test_what_somebody_made_anew_stays(on: Field) -> None:
     on.install(on.release(on.settings("one")))
     live = on.get(on.id("one"))
@@ -172,6 +191,53 @@ def test_a_namespace_that_somebody_made_for_the_records_stays(on: Field) -> None
     on.install(on.release(on.settings("one")))
     assert space(on.home) not in away(on).removed
     assert not gone(on, space(on.home))
+
+
+def test_the_record_s_namespace_stays_for_things_of_others(on: Field) -> None:
+    on.install(on.release(on.settings("one")))
+    theirs = on.settings("theirs")
+    theirs["metadata"]["namespace"] = on.home
+    on.write("kubectl", theirs)
+    assert space(on.home) not in away(on).removed
+    assert not gone(on, space(on.home))
+
+
+def test_it_does_not_get_into_an_install(on: Field, monkeypatch: pytest.MonkeyPatch) -> None:
+    on.install(on.release(on.settings("one")))
+
+    class NeverError(Exception):
+        """It would be waited for."""
+
+    def never(seconds: float) -> None:
+        raise NeverError
+
+    lease = lease_id(f"app-{on.mark}", on.home)
+    on.cluster.create(
+        {
+            "apiVersion": lease.api_version,
+            "kind": lease.kind,
+            "metadata": {"name": lease.name, "namespace": lease.namespace},
+            "spec": {"holderIdentity": "elsewhere/17/boot/mark"},
+        }
+    )
+    monkeypatch.setattr(verb, "time", SimpleNamespace(sleep=never))
+    with pytest.raises(NeverError):
+        away(on)
+    assert not gone(on, on.id("one"))
+
+
+def test_what_hangs_keeps_its_record(on: Field, monkeypatch: pytest.MonkeyPatch) -> None:
+    on.install(on.release(on.settings("one")))
+    held = on.settings("one")
+    held["metadata"]["finalizers"] = ["example.org/hold"]
+    del held["data"]
+    on.write("kubectl", held)
+    monkeypatch.setattr(verb, "time", SimpleNamespace(sleep=lambda seconds: None))
+    with pytest.raises(ClusterError, match=r"one: is still being deleted .*example\.org/hold"):
+        uninstall(f"app-{on.mark}", on.access, SILENT, timeout=2)
+    journal = on.record().journal
+    assert journal is not None
+    assert journal.doing == "uninstall"
 
 
 def test_a_record_in_a_namespace_of_the_bundle_goes_before_it(on: Field) -> None:

@@ -115,16 +115,15 @@ def prepare(cluster: Cluster, intent: Intent) -> Prepared:
     fresh = before.journal.fresh if before and before.journal else ()
     disposable = fresh if intent.doing == "going back" else ()
     kept = make_plan(present, previous, uids, disposable).kept
-    record = wanted.with_inventory(inventory(present, previous, kept))
-    if intent.doing != "going back":
-        record = record.after(before)
+    record = wanted.with_inventory(inventory(present, previous, kept)).after(before)
     home = _home(cluster, namespace, ids)
+    # Whoever wrote the record, a restored backup say, it is the release's.
     written = _record_present(cluster, record, namespace)
+    written = replace(written, foreign=False, taken=(), force=True)
     if intent.take_ownership:
-        present, written = tuple(map(forced, present)), forced(written)
+        present = tuple(map(forced, present))
     else:
-        # Whoever wrote the record, a restored backup say, it is the release's.
-        check_claims((*present, replace(written, foreign=False)))
+        check_claims(present)
     plan = make_plan((*home, *present, written), previous, uids, disposable)
     journal = _journal(intent, before, record)
     return Prepared(plan, present, home, written, record, before, uids, namespace, journal)
@@ -137,7 +136,7 @@ def _journal(intent: Intent, before: Record | None, record: Record) -> Journal:
     cut_off = before.journal.fresh if before and before.journal else ()
     new = () if going_back else (each.id for each in record.inventory if each.made)
     return Journal(
-        "going back" if going_back else "install",
+        intent.doing,
         record.index,
         record.version,
         record.installed.target,

@@ -32,7 +32,7 @@ _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 _TEXTS = ("index", "version", "target", "registry")
 
-Doing = Literal["install", "going back", "uninstall"]
+Doing = Literal["install", "rollback", "going back", "uninstall"]
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,14 @@ _LONGEST = 300
 
 _DOING = {
     "install": "an install of {version} ({target})",
+    "rollback": "a rollback to {version} ({target})",
     "going back": "going back to {version} ({target})",
     "uninstall": "an uninstall",
 }
 _AGAIN = {
     "install": "`airbundle install` of the same file again continues, "
     "`airbundle rollback {name}` goes back",
+    "rollback": "`airbundle rollback {name}` again continues",
     "going back": "`airbundle rollback {name}` again continues",
     "uninstall": "`airbundle uninstall {name}` again continues",
 }

@@ -96,7 +96,7 @@ def _going(
         assert earlier is not None
         assert back is not None  # whoever has no way back doesn't set out, or keeps what failed
         intent = Intent(
-            Record(earlier.name, earlier.installed, (), earlier.history),
+            Record(earlier.name, earlier.installed, ()),
             back.objects,
             prepared.namespace,
             "going back",

@@ -64,6 +64,11 @@ class Node:
         """What `nsenter --net=` takes."""
         return self.sandbox.netns
 
+    @property
+    def storage(self) -> Path:
+        """Where the registry keeps its blobs and tags."""
+        return self._registry.storage
+
     def exec(
         self, argv: Sequence[str | Path], env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:

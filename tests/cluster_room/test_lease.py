@@ -119,6 +119,33 @@ def test_one_of_another_boot_or_machine_is_not(on: Field, other: str) -> None:
         pytest.fail("held twice")
 
 
+def test_one_of_a_process_of_this_machine_that_lives_is_not(on: Field) -> None:
+    write(on, f"{platform.node()}/{os.getpid()}/{room._boot()}/mark")
+    with pytest.raises(AssertionError, match="waited"), held(on.cluster, "app", on.mark, never):
+        pytest.fail("held twice")
+
+
+def test_one_that_nobody_holds_is_taken_at_once(on: Field) -> None:
+    write(on, "")
+    with held(on.cluster, "app", on.mark, never):
+        assert holder(on).startswith(f"{platform.node()}/{os.getpid()}/")
+
+
+def test_two_that_take_it_over_get_it_once(on: Field, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(on, "")
+    real = Cluster.replace
+
+    def late(self: Cluster, obj: JsonObject) -> JsonObject:
+        monkeypatch.setattr(Cluster, "replace", real)
+        assert took(on)
+        return real(self, obj)
+
+    monkeypatch.setattr(Cluster, "replace", late)
+    with pytest.raises(AssertionError, match="waited"), held(on.cluster, "app", on.mark, never):
+        pytest.fail("held twice")
+    assert holder(on) == "elsewhere/17/b/m"
+
+
 def test_two_that_see_it_free_get_it_once(on: Field, monkeypatch: pytest.MonkeyPatch) -> None:
     real = Cluster.create
 
@@ -159,6 +186,23 @@ def test_one_that_can_not_be_renewed_is_lost(on: Field, monkeypatch: pytest.Monk
     monkeypatch.setattr(Cluster, "replace", away)
     with held(on.cluster, "app", on.mark, never) as mine:
         assert mine.lost.wait(30)
+
+
+def test_one_that_is_renewed_late_is_kept(on: Field, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, tries = Cluster.replace, []
+
+    def once(self: Cluster, obj: JsonObject) -> JsonObject:
+        tries.append(obj)
+        if len(tries) == 1:
+            raise ClusterError("the API server is away")
+        return real(self, obj)
+
+    monkeypatch.setattr(room, "_RENEWED", 0.01)
+    monkeypatch.setattr(Cluster, "replace", once)
+    with held(on.cluster, "app", on.mark, never) as mine:
+        first = version(on)
+        assert until(lambda: version(on) != first or mine.lost.is_set())
+        mine.require()
 
 
 def test_what_is_held_is_not_refused_until_it_is_lost() -> None:

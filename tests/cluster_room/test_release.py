@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from bundler.cluster.release import MOST_PAST, Journal, Past, Record
+from bundler.cluster.release import MOST_PAST, Journal, Past, Record, check_version
 from bundler.core.errors import ClusterError
 from bundler.core.objects.manifests import ObjectId
 from bundler.core.objects.plan import Owned
@@ -69,6 +69,7 @@ def test_a_record_remembers_so_many_and_no_more() -> None:
         ("journal", GOES | {"doing": "nothing"}),
         ("journal", GOES | {"first": 1}),
         ("journal", GOES | {"fresh": [5]}),
+        ("signers", "release"),
     ],
 )
 def test_a_record_that_was_changed_is_refused(key: str, value: object) -> None:
@@ -83,3 +84,17 @@ def test_a_record_nested_without_end_is_refused() -> None:
     secret["data"]["parameters"] = base64.b64encode(b"[" * 100_000).decode()
     with pytest.raises(ClusterError, match="expected the record of a release"):
         Record.parse(secret)
+
+
+def test_an_older_version_is_refused_only_where_another_is_installed() -> None:
+    newer = Record("app", replace(PAST, version="2.0.0"), ())
+    with pytest.raises(ClusterError, match=r"version 2\.0\.0 is installed, .* the older 1\.9\.0"):
+        check_version(newer, "1.9.0")
+    check_version(newer, "2.0.0")
+    check_version(None, "1.9.0")
+    check_version(replace(newer, journal=replace(JOURNAL, first=True)), "1.9.0")
+
+
+def test_a_version_that_is_none_is_told() -> None:
+    with pytest.raises(ClusterError, match="release app: its record's version "):
+        check_version(Record("app", replace(PAST, version="new"), ()), "1.0.0")

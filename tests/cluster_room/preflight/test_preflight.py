@@ -70,9 +70,7 @@ def test_a_cluster_alone_is_asked_for_its_basics(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(("later", "outcome"), [(0, "ok"), (88, "warning")])
-def test_a_certificate_that_soon_ends_is_a_warning(
-    scene: Scene, later: int, outcome: str
-) -> None:
+def test_a_certificate_that_soon_ends_is_a_warning(scene: Scene, later: int, outcome: str) -> None:
     found = examine(scene.cluster, scene.needs(), None, lambda: now() + timedelta(days=later))
     [certificate] = [each for each in found if each.name == "certificate"]
     assert certificate.outcome == outcome

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from bundler.core.errors import DocumentError, IntegrityError, PolicyError
-from bundler.core.objects.manifests import ObjectId, apply_order, dump, load, parse_manifests
+from bundler.core.objects.manifests import (
+    STAGE_LABEL,
+    ObjectId,
+    apply_order,
+    before_workloads,
+    dump,
+    load,
+    loads,
+    parse_manifests,
+)
 
 
 def config_map(name: str, **more: Any) -> dict[str, Any]:
@@ -159,6 +168,24 @@ def test_the_order_of_applying() -> None:
             "ValidatingWebhookConfiguration",
         ],
     ]
+
+
+def test_what_loads_comes_before_what_starts() -> None:
+    def job(name: str, stage: object) -> dict[str, Any]:
+        labels = {"labels": {STAGE_LABEL: stage}}
+        return config_map(name, kind="Job", metadata={"name": name} | labels)
+
+    web = config_map("web", kind="Deployment")
+    load_job, other = job("load", "load"), job("other", "later")
+    assert [each["metadata"]["name"] for each in apply_order((web, other, load_job))] == [
+        "load",
+        "web",
+        "other",
+    ]
+    assert [loads(each) for each in (load_job, other, web)] == [True, False, False]
+    early = (load_job, config_map("settings"), config_map("data", kind="PersistentVolumeClaim"))
+    late = (web, other, config_map("scale", kind="HorizontalPodAutoscaler"))
+    assert [before_workloads(each) for each in (*early, *late)] == [True] * 3 + [False] * 3
 
 
 def test_the_order_is_stable_within_a_rank() -> None:

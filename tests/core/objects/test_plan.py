@@ -125,6 +125,13 @@ def test_what_holds_other_people_s_things_is_kept(kind: str) -> None:
     assert (plan.removed, plan.kept) == ((), (object_id,))
 
 
+def test_what_is_disposable_is_removed_with_all_it_holds() -> None:
+    brief, full = oid("brief", "PersistentVolumeClaim"), oid("full", "PersistentVolumeClaim")
+    previous = [Owned(each, True) for each in (brief, full)]
+    plan = make_plan((), previous, [brief, full], [brief])
+    assert (plan.removed, plan.kept) == ((brief,), (full,))
+
+
 def test_an_inventory_says_what_the_release_made() -> None:
     new, mine, found = (config_map("serving", name) for name in ("new", "mine", "found"))
     previous = [Owned(oid("mine"), True)]
