@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 
 from bundler.archive.bundle import AuthenticatedBundle
 from bundler.cluster.access import Access
-from bundler.cluster.client import Cluster
+from bundler.cluster.client import Cluster, ForbiddenError
 from bundler.cluster.preflight import basics, examine, needs_of
+from bundler.cluster.sitefiles import SiteFiles, with_site_objects
 from bundler.core.destination import Destination
-from bundler.core.errors import ClusterError, ToolError
+from bundler.core.documents.site import SiteNeeds
+from bundler.core.errors import BundlerError, ClusterError, ToolError
 from bundler.core.preflight.checked import Checked
 from bundler.push import open_destination
 from bundler.render import Rendered, render, spec_of
@@ -29,13 +31,15 @@ if TYPE_CHECKING:
 
 # Whose fields are whose matters to nobody who changes nothing.
 _NOBODY = "doctor"
+_SITE_FILES = "site files"
 
 
 @dataclass(frozen=True)
 class Prospect:
     """What would be installed: a target with its settings, and from which registry, if any.
 
-    `registry_ca` are certificates to trust there as well; `overlay` is the site's own.
+    `registry_ca` are certificates to trust there as well, `registry_credentials` a Docker config;
+    `overlay` is the site's own.
     """
 
     target: str
@@ -43,6 +47,12 @@ class Prospect:
     registry: str | None = None
     registry_ca: Path | None = None
     overlay: SiteOverlay | None = None
+    registry_credentials: Path | None = None
+
+    @property
+    def files(self) -> SiteFiles:
+        """What of it may become objects."""
+        return SiteFiles(self.registry_ca, self.registry_credentials)
 
 
 @dataclass(frozen=True)
@@ -85,7 +95,29 @@ def examine_bundle(bundle: AuthenticatedBundle, prospect: Prospect, access: Acce
         rendered = render(bundle, prospect.target, settings, registry, overlay)
         cluster = stack.enter_context(closing(access.open(bundle.release.name)))
         checks = preflight(bundle, rendered, access, cluster, destination)
+        needs = spec_of(bundle).site
+        if needs is not None or prospect.registry_credentials is not None:
+            checks = (*checks, _site_files(cluster, rendered, needs, prospect))
     return _diagnosis([*_machine(), *checks])
+
+
+def _site_files(
+    cluster: Cluster, rendered: Rendered, needs: SiteNeeds | None, prospect: Prospect
+) -> Checked:
+    """Whether what pods need to reach the registry can be made of the site's files, or is there."""
+    if prospect.registry is None:
+        return Checked(
+            _SITE_FILES, "skipped", "not judged without a registry", "name it: --registry"
+        )
+    if prospect.registry.startswith("oci:"):
+        return Checked(_SITE_FILES, "skipped", "a folder needs neither a login nor a CA")
+    try:
+        with_site_objects(cluster, rendered.objects, needs, prospect.files, prospect.registry)
+    except ForbiddenError as error:
+        return Checked(_SITE_FILES, "skipped", f"not judged: {error.message}", error.hint)
+    except BundlerError as error:
+        return Checked(_SITE_FILES, "failed", error.message, error.hint)
+    return Checked(_SITE_FILES, "ok", "pull secret and CA, as far as the bundle wants them")
 
 
 def preflight(

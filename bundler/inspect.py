@@ -9,11 +9,14 @@ from bundler.archive.bundle import AuthenticatedBundle
 from bundler.core import lock
 from bundler.core.digest import Digest
 from bundler.core.documents.bundle import ParameterTarget
+from bundler.core.documents.secretrefs import SecretRef
+from bundler.core.documents.site import SiteObject
 from bundler.core.findings import Finding
 from bundler.core.lock import LockedFile
 from bundler.core.objects import manifests
 from bundler.core.objects.manifests import ObjectId
 from bundler.core.reports.report import parse_report
+from bundler.render import spec_of
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,17 @@ class ParameterInside:
 
 
 @dataclass(frozen=True)
+class SiteBrings:
+    """What a site has to bring: parameters without a value of their own, by name; Secrets that it
+    makes itself; and what an install makes of --registry-credentials and --registry-ca."""
+
+    parameters: tuple[str, ...]
+    secrets: tuple[SecretRef, ...]
+    pull_secret: SiteObject | None
+    ca: SiteObject | None
+
+
+@dataclass(frozen=True)
 class Inspected:
     """All of a bundle in names and numbers; sizes in bytes."""
 
@@ -79,6 +93,7 @@ class Inspected:
     files: tuple[FilesInside, ...]
     targets: Mapping[str, tuple[str, ...]]
     parameters: tuple[ParameterInside, ...]
+    site_brings: SiteBrings
     allowed_hosts: tuple[str, ...]
     waivers: tuple[str, ...]
     tools: Mapping[str, str]
@@ -135,9 +150,20 @@ def inspect(bundle: AuthenticatedBundle) -> Inspected:
             )
             for item in config.parameters
         ),
+        site_brings=_brings(bundle),
         allowed_hosts=report.allow_hosts,
         waivers=tuple(dict.fromkeys(map(_words, report.waived()))),
         tools=config.tools,
+    )
+
+
+def _brings(bundle: AuthenticatedBundle) -> SiteBrings:
+    spec = spec_of(bundle)
+    return SiteBrings(
+        tuple(each.name for each in bundle.config.parameters if each.required),
+        spec.secret_refs,
+        spec.site.pull_secret if spec.site else None,
+        spec.site.ca if spec.site else None,
     )
 
 

@@ -24,7 +24,7 @@ from bundler.cluster.transaction import PATIENT, Manner, transact
 from bundler.cluster.upgrade import ReleaseChange, release_change
 from bundler.cluster.wait import wait_ready
 from bundler.core.destination import Destination
-from bundler.core.errors import ClusterError, UsageError
+from bundler.core.errors import ClusterError, SourceError, UsageError
 from bundler.core.findings import Finding
 from bundler.core.objects.manifests import ObjectId
 from bundler.core.objects.plan import Plan
@@ -124,6 +124,7 @@ def install(
             pushed = push_bundle(bundle, destination, progress)
             upload(bundle, rendered.objects, progress)
             checks = checks_of(bundle, cluster, manner, progress)
+            checks = replace(checks, pushed=lambda: require_pushed(bundle, destination))
             plan = transact(cluster, prepared, pushed, back, checks, manner, progress, time.sleep)
             push_artifact(pushed, destination)
             sent = pushed.sent
@@ -170,6 +171,18 @@ def checks_of(
             smoke(cluster, calls, time.sleep, time.monotonic, progress)
 
     return Checks(wait=wait, smoke=ask)
+
+
+def require_pushed(bundle: AuthenticatedBundle, destination: Destination) -> None:
+    """SourceError when `destination` lacks any of `bundle` again: a `prune` may have gone by."""
+    lacking = plan_push(bundle, destination)
+    if lacking.transfers or lacking.entries:
+        raise SourceError(
+            f"{destination.registry}: {len(lacking.transfers)} blobs and {len(lacking.entries)} "
+            f"images or models of {bundle.release.name} were taken out of the registry since they "
+            "were pushed; nothing was touched on the cluster",
+            "run the same command again: it sends them once more",
+        )
 
 
 def outcome(bundle: AuthenticatedBundle, rendered: Rendered, dry_run: bool) -> dict[str, Any]:

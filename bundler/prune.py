@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -18,7 +19,8 @@ from bundler.core.registries import SiteRegistry
 from bundler.released import open_released
 from bundler.tools.registry import RegistryCatalog
 
-_MARK = mark(Digest("0" * 64)).removesuffix("0" * 64)
+# Whoever writes tags beside ours may begin them so, too.
+_MARKED = re.compile(mark(Digest("0" * 64)).removesuffix("0" * 64) + "([0-9a-f]{64})")
 _LAYOUT = "oci:"
 
 # A manifest in a repository.
@@ -69,8 +71,10 @@ def prune(
         raise UsageError(f"--registry {registry}: nothing pulls from a folder: remove it by hand")
     with closing(RegistryCatalog(registry, authority=registry_ca)) as catalog:
         with closing(access.open("prune")) as cluster:
+            needed(cluster)
+            there = tuple(_published(catalog, registry, registry_ca))
+            # Once more: reading a registry takes long, and somebody may have installed meanwhile.
             wanted = needed(cluster)
-        there = tuple(_published(catalog, registry, registry_ca))
         _require_all(wanted, there, registry)
         kept = tuple(each for each in there if str(each.index) in wanted.indexes)
         others = tuple(each for each in there if each not in kept)
@@ -80,10 +84,9 @@ def prune(
         gone = [m for each in removed for m in each.manifests if m not in held]
         gone = list(dict.fromkeys(gone))
         if yes:
-            progress.phase("removing manifests", len(gone))
+            progress.phase(f"removing {len(gone)} manifests", None)
             for repository, digest in gone:
                 catalog.delete(repository, digest)
-                progress.advance(1)
     return Pruned(registry, not yes, removed, kept, in_use, len(gone))
 
 
@@ -95,9 +98,10 @@ def _published(
     for repository in catalog.below(folder):
         name = repository.removeprefix(f"{folder}/")
         for tag in catalog.tags(repository):
-            if not tag.startswith(_MARK):
+            marked = _MARKED.fullmatch(tag)
+            if marked is None:
                 continue
-            index = Digest.parse(f"sha256:{tag.removeprefix(_MARK)}")
+            index = Digest(marked[1])
             bundle = open_released(registry, name, index, None, registry_ca=registry_ca)
             yield Published(name, bundle.release.version, index, tuple(_manifests(bundle)))
 

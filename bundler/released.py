@@ -142,7 +142,7 @@ def _layers(data: bytes, where: str) -> list[tuple[str, Descriptor]]:
         layers = [
             (
                 str(each["annotations"][fmt.TITLE]),
-                Descriptor(each["mediaType"], Digest.parse(each["digest"]), each["size"]),
+                Descriptor(each["mediaType"], Digest.parse(each["digest"]), _size(each)),
             )
             for each in manifest["layers"]
         ]
@@ -153,6 +153,13 @@ def _layers(data: bytes, where: str) -> list[tuple[str, Descriptor]]:
     if sum(blob.size for _, blob in layers) > _MOST:
         raise IntegrityError(f"{where}: its layers hold more than {_MOST} bytes")
     return layers
+
+
+def _size(layer: Mapping[str, object]) -> int:
+    size = layer["size"]
+    if type(size) is not int or size < 0:
+        raise ValueError(f"a layer has the size {str(size)[:100]!r}")
+    return size
 
 
 def _read(source: RegistrySource, repository: str, blob: Descriptor) -> bytes:

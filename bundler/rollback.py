@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bundler.cluster.access import Access
 from bundler.cluster.present import Intent
@@ -20,7 +20,7 @@ from bundler.core.objects.plan import Plan
 from bundler.core.preflight.checked import Checked
 from bundler.core.progress import Progress
 from bundler.doctor import preflight
-from bundler.install import checks_of, planned
+from bundler.install import checks_of, planned, require_pushed
 from bundler.push import open_destination
 from bundler.released import open_released, render_again, way_back
 from bundler.sign.trust import Trust
@@ -81,6 +81,7 @@ def rollback(
             there = None if manner.keep_failed else way_back(cluster, before, files.ca)
             pushed = push_bundle(bundle, destination, progress)
             checks = checks_of(bundle, cluster, manner, progress)
+            checks = replace(checks, pushed=lambda: require_pushed(bundle, destination))
             plan = transact(cluster, prepared, pushed, there, checks, manner, progress, time.sleep)
     return RolledBack(
         bundle.status,
@@ -109,6 +110,12 @@ def _chosen(record: Record, version: str | None) -> Past:
             return there[0]
     if record.journal is not None and record.settled and version in (None, record.version):
         return record.installed
+    if version is not None and record.journal is None and version == record.version:
+        raise UsageError(
+            f"--to {version}: is what runs",
+            f"airbundle status {record.name} says how it stands; without --to it goes back to what "
+            "was installed before",
+        )
     found = [each for each in record.history if version in (None, each.version)]
     if not record.history:
         raise UsageError(

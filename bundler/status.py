@@ -109,5 +109,6 @@ def _applied(
         bundle = open_released(past.registry, record.name, index, None, registry_ca=files.ca)
         rendered = render_again(bundle, past, cluster, files)
     except BundlerError as error:
-        return (), error.message
+        hint = (error.hint or "").replace("\n", "; ")
+        return (), f"{error.message} ({hint})" if hint else error.message
     return rendered.objects, None

@@ -47,6 +47,14 @@ def uninstall(
         else:
             with held(cluster, name, namespace, time.sleep) as lease:
                 removal = plan_removal(cluster, record, namespace, data=delete_data)
-                lease.require()
-                remove(cluster, record, namespace, removal, timeout, progress, time.sleep)
+                removal = remove(
+                    cluster,
+                    record,
+                    namespace,
+                    removal,
+                    timeout,
+                    progress,
+                    time.sleep,
+                    lease.require,
+                )
     return Uninstalled(name, record.version, dry_run, removal.removed, removal.kept)

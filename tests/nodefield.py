@@ -206,7 +206,7 @@ class Field:
         """The resourceVersion of every object in the release's namespaces."""
         return {
             f"{kind} {space}/{each['metadata']['name']}": each["metadata"]["resourceVersion"]
-            for api_version, kind in _kinds(self.cluster)
+            for api_version, kind in _kinds(self.cluster, ())
             if kind not in _RESTLESS
             for space in (self.mark, self.home)
             for each in self.cluster.list(ObjectId(api_version, kind, space, "any"))

@@ -172,6 +172,23 @@ def test_the_image_s_cuda_and_the_model_s_size_come_out_of_the_bundle(on: Field)
     }
 
 
+def test_the_site_s_files_are_asked_for_before_an_install(on: Field, tmp_path: Path) -> None:
+    site = f"  site: {{{{pullSecret: {{{{name: pull, namespaces: [{on.mark}]}}}}}}}}\n"
+    release = replace(on.release(on.settings("one")), spec=SPEC + site)
+    assert diagnosed(on, release, None)["site files"].outcome == "skipped"
+    registry = on.site().registry
+    found = diagnosed(on, release, registry)["site files"]
+    assert found.outcome == "failed"
+    assert "--registry-credentials: this bundle needs it" in found.message
+    path = tmp_path / "config.json"
+    path.write_text('{"auths": {}}')
+    with release.opened(on.folder) as bundle:
+        prospect = verb.Prospect(TARGET, {}, registry, registry_credentials=path)
+        checks = verb.examine_bundle(bundle, prospect, on.access).checks
+    assert [each.outcome for each in checks if each.name == "site files"] == ["ok"]
+    assert "site files" not in diagnosed(on, on.release(on.settings("one")), registry)
+
+
 # --- the command ------------------------------------------------------------------------------
 
 
@@ -232,6 +249,7 @@ def test_without_a_file_machine_and_cluster_are_examined(
         (("--target", "dev"), "go with a FILE alone"),
         (("--registry", "reg.site"), "go with a FILE alone"),
         (("--set", "a=b"), "go with a FILE alone"),
+        (("--registry-credentials", __file__), "go with a FILE alone"),
     ],
 )
 def test_options_of_a_file_need_one(

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bundler.archive.writer import write_bundle
+from bundler.cli.main import run
 from bundler.core import strictjson
 from bundler.core.digest import Digest
+from bundler.core.documents.bundle import Parameter, ParameterTarget
+from bundler.core.documents.secretrefs import SecretRef
+from bundler.core.documents.site import SiteObject
 from bundler.core.errors import IntegrityError
-from bundler.core.objects import manifests
-from bundler.inspect import Inspected, ParameterInside, inspect
+from bundler.inspect import Inspected, ParameterInside, SiteBrings, inspect
 from bundler.sign.open import open_bundle
-from tests.making import KEY, Contents, draft_of, seal
+from tests.making import KEY
 from tests.project import IMAGE, Project
+from tests.releases import SPEC, Release, config_map, namespace
+
+NEEDY = """\
+  secretRefs: [{name: bucket, namespace: a, keys: [user], description: a login}]
+  site:
+    pullSecret: {name: pull, namespaces: [a, b]}
+    ca: {name: site-ca, namespaces: [a]}
+"""
 
 
 def inspected(path: Path) -> Inspected:
@@ -83,6 +94,45 @@ def test_it_names_objects_and_parameters(path: Path) -> None:
     )
 
 
+def test_it_names_what_the_site_brings(path: Path, tmp_path: Path) -> None:
+    assert inspected(path).site_brings == SiteBrings((), (), None, None)
+    assert inspected(needy(tmp_path)).site_brings == SiteBrings(
+        ("host",),
+        (SecretRef(name="bucket", namespace="a", keys=("user",), description="a login"),),
+        SiteObject(name="pull", namespaces=("a", "b")),
+        SiteObject(name="site-ca", namespaces=("a",)),
+    )
+
+
+def test_the_command_names_what_the_site_brings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(needy(tmp_path))
+    assert run(["inspect", path, "--allow-unsigned"]) == 0
+    text = capsys.readouterr().out.partition("the site brings\n")[2]
+    assert text.splitlines()[:4] == [
+        "  --set host=VALUE",
+        "  Secret a/bucket with user: a login",
+        "  --registry-credentials FILE, for Secret a/pull, b/pull",
+        "  --registry-ca FILE, for ConfigMap a/site-ca",
+    ]
+    assert run(["inspect", path, "--allow-unsigned", "--json"]) == 0
+    brings = json.loads(capsys.readouterr().out)["siteBrings"]
+    assert brings["parameters"] == ["host"]
+    assert brings["pullSecret"] == {"name": "pull", "namespaces": ["a", "b"]}
+
+
+def needy(folder: Path) -> Path:
+    """A bundle that wants everything of a site that there is."""
+    place = ParameterTarget("ConfigMap", "one", "/data/host", None)
+    host = Parameter(
+        name="host", type="string", pattern=".*", description="x", targets=(place,), required=True
+    )
+    spec = f"{SPEC}{NEEDY.replace('{', '{{').replace('}', '}}')}"
+    made = Release("app", [namespace("a"), config_map("a", "one", host="x")], "1.0.0", (host,))
+    return replace(made, spec=spec).write(folder / "needy.tar")
+
+
 def test_no_layer_is_read(path: Path) -> None:
     data = path.read_bytes()
     at = data.index(b'{"hidden_size": 4}')
@@ -118,12 +168,7 @@ REPORTS: dict[str, object] = {
 
 
 def with_report(path: Path, report: bytes) -> Path:
-    contents = Contents()
-    draft, origins = draft_of(contents)
-    targets = {"dev": manifests.dump(())}
-    draft = replace(draft, report=report, targets=lambda models: targets)
-    write_bundle(path, draft, origins, seal(contents, KEY), lambda packed: None)
-    return path
+    return Release("movie-search", [], report=report).write(path)
 
 
 @pytest.mark.parametrize("report", REPORTS.values(), ids=list(REPORTS))

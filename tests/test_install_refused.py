@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bundler.cluster.release import record_id
+from bundler import install as verb
+from bundler.cluster import present
+from bundler.cluster.push import push_bundle
+from bundler.cluster.release import (
+    SECRET_TYPE,
+    find_record,
+    managers,
+    read_records,
+    record_id,
+)
 from bundler.core.errors import ClusterError, SourceError, UsageError
-from bundler.core.objects.manifests import ObjectId
+from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.core.progress import SILENT
 from bundler.install import install
 from tests.listing import listing
 from tests.parts.registry import Registry
-from tests.releases import crd, namespace
+from tests.releases import Release, config_map, crd, deployment, namespace
 from tests.site import AT_ONCE, Field, field_of_work
 
 pytestmark = pytest.mark.needs("apiserver", "docker-registry")
@@ -38,7 +49,7 @@ def test_somebody_else_s_field_is_not_overwritten(on: Field) -> None:
         ClusterError, match=r'ConfigMap .*/one: .*\.data\.key of "kubectl-edit"'
     ) as caught:
         on.install(changed)
-    assert "give these fields the bundle's values on the cluster" in str(caught.value.hint)
+    assert "--take-ownership gives them the bundle's values again" in str(caught.value.hint)
     found = on.get(on.id("one"))
     assert found is not None
     assert found["data"] == {"key": "theirs"}
@@ -128,13 +139,133 @@ def test_what_the_server_stops_half_way_says_how_far_it_came(on: Field) -> None:
     broken = on.settings("two") | {"data": {"not a key": "x"}}
     release = on.release(on.settings("one"), broken)
     with pytest.raises(ClusterError, match="422 Invalid") as caught:
-        on.install(release)
+        on.install(release, manner=replace(AT_ONCE, keep_failed=True))
     assert caught.value.message.endswith(
         f"; stopped half way, applied before: Namespace {on.home}, Namespace {on.mark}, "
-        f"ConfigMap {on.mark}/one; what it made was removed again"
+        f"ConfigMap {on.mark}/one"
     )
+
+
+def test_what_the_server_stops_half_way_is_removed_again(on: Field) -> None:
+    broken = on.settings("two") | {"data": {"not a key": "x"}}
+    release = on.release(on.settings("one"), broken)
+    with pytest.raises(ClusterError, match="422 Invalid") as caught:
+        on.install(release)
+    assert "; what it made was removed again" in caught.value.message
+    assert "half way" not in caught.value.message
     assert on.get(on.id("one")) is None
     assert on.get(record_id(release.name, on.home)) is None
+
+
+def team(on: Field, *objects: JsonObject) -> Callable[..., object]:
+    """A push during which somebody else makes objects."""
+
+    def pushing(*rest: Any) -> object:
+        done = push_bundle(*rest)
+        for obj in objects:
+            on.write("other-team", obj)
+        return done
+
+    return pushing
+
+
+def test_what_others_make_since_the_plan_is_neither_taken_nor_removed(
+    on: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on.install(on.release(on.settings("one", key="1")))
+    before = on.record()
+    theirs = on.settings("shared", key="same", more="theirs")
+    monkeypatch.setattr(verb, "push_bundle", team(on, theirs))
+    wanted = (on.settings("one", key="2"), on.settings("shared", key="same"))
+    with pytest.raises(
+        ClusterError, match=f"ConfigMap {on.mark}/shared: was made by somebody else since the plan"
+    ):
+        on.install(on.release(*wanted, version="1.1.0"))
+    found, one = on.get(on.id("shared")), on.get(on.id("one"))
+    assert found is not None
+    assert one is not None
+    assert (found["data"], managers(found)) == (theirs["data"], ("other-team",))
+    assert (one["data"], on.record()) == ({"key": "1"}, before)
+
+
+def test_a_namespace_of_the_record_that_others_make_since_the_plan_is_not_ours(
+    on: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verb, "push_bundle", team(on, namespace(on.home)))
+    with pytest.raises(ClusterError, match=f"Namespace {on.home}: was made by somebody else"):
+        on.install(on.release(on.settings("one")))
+    found = on.get(ObjectId("v1", "Namespace", None, on.home))
+    assert found is not None
+    assert managers(found) == ("other-team",)
+    assert on.get(on.id("one")) is None
+
+
+def test_a_namespace_of_the_record_that_another_release_makes_is_for_both(
+    on: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pushing(*rest: Any) -> object:
+        monkeypatch.setattr(verb, "push_bundle", push_bundle)
+        on.install(other)
+        return push_bundle(*rest)
+
+    place = f"{on.mark}b"
+    other = Release(f"other-{on.mark}", [namespace(place), config_map(place, "one")])
+    monkeypatch.setattr(verb, "push_bundle", pushing)
+    on.install(on.release(on.settings("one")))
+    assert (on.record().name, on.record("other").name) == (f"app-{on.mark}", other.name)
+    live = on.get(ObjectId("v1", "Namespace", None, place))
+    assert live is not None
+    on.cluster.delete(ObjectId.of(live), live["metadata"]["uid"])
+
+
+def test_what_went_from_the_registry_since_it_was_pushed_is_noticed(
+    on: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pushing(*rest: Any) -> object:
+        done = push_bundle(*rest)
+        tags = on.registry.storage / "docker/registry/v2/repositories" / on.mark
+        for each in tags.rglob("_manifests"):
+            shutil.rmtree(each)
+        return done
+
+    monkeypatch.setattr(verb, "push_bundle", pushing)
+    with pytest.raises(SourceError, match="were taken out of the registry since") as caught:
+        on.install(on.release(on.settings("one"), deployment(on.mark, "web")))
+    assert "run the same command again" in str(caught.value.hint)
+    assert on.get(on.id("one")) is None
+    assert on.get(record_id(f"app-{on.mark}", on.home)) is None
+
+
+def test_more_objects_than_a_record_holds_are_refused_before_anything_is_done(
+    on: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(present, "MOST_BYTES", 1000)
+    stored = listing(on.registry)
+    many = [on.settings(f"c{number}") for number in range(5)]
+    with pytest.raises(ClusterError, match=r"a Secret holds 1000: it names 6 objects") as caught:
+        on.install(on.release(*many))
+    assert "several bundles" in str(caught.value.hint)
+    assert listing(on.registry) == stored
+    assert on.get(ObjectId("v1", "Namespace", None, on.home)) is None
+
+
+def test_secrets_of_the_records_type_that_are_none_stop_no_other_release(on: Field) -> None:
+    on.install(on.release(on.settings("one")))
+    for name in ("somebody", "airbundle.other"):
+        metadata = {"name": name, "namespace": on.home}
+        secret = {"apiVersion": "v1", "kind": "Secret", "type": SECRET_TYPE}
+        on.write("tests", secret | {"metadata": metadata})
+    on.install(on.release(on.settings("one", key="2"), version="1.1.0"))
+    assert on.record().version == "1.1.0"
+    assert find_record(on.cluster, f"app-{on.mark}", on.home) == on.record()
+    with pytest.raises(UsageError, match=f"there is app-{on.mark}, other$"):
+        find_record(on.cluster, "none", on.home)
+    with pytest.raises(ClusterError, match=r"airbundle\.other: expected the record") as caught:
+        read_records(on.cluster, on.home, "other")
+    hint = f"kubectl -n {on.home} get secret airbundle.other -o yaml"
+    assert hint in str(caught.value.hint)
+    with pytest.raises(ClusterError, match=r"airbundle\.other: expected the record"):
+        read_records(on.cluster, on.home)
 
 
 def test_a_version_with_other_content_is_refused_before_anything_is_done(on: Field) -> None:

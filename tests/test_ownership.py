@@ -14,7 +14,7 @@ from bundler.core.errors import ClusterError
 from bundler.core.objects.manifests import ObjectId
 from bundler.core.objects.plan import Owned, Taken
 from tests.parts.registry import Registry
-from tests.releases import crd, namespace
+from tests.releases import crd, deployment, namespace
 from tests.site import Field, field_of_work
 
 pytestmark = pytest.mark.needs("apiserver", "docker-registry")
@@ -35,13 +35,51 @@ def test_what_others_made_and_own_is_refused_all_at_once(on: Field) -> None:
     with pytest.raises(ClusterError, match="is there already, and no release made it") as caught:
         on.install(release)
     message = caught.value.message
-    assert f"Namespace {on.mark}: is there already, and no release made it (kubectl)" in message
+    assert f"Namespace {on.mark}" not in message
     assert f"ConfigMap {on.mark}/found: is there already, and no release made it (helm)" in message
     assert 'found them owned by others: .data.key of "helm"' in message
     assert f"ConfigMap {on.mark}/same: is there already" in message
     assert "--take-ownership" in str(caught.value.hint)
     assert on.versions(on.id("found"), on.id("same")) == before
     assert on.get(ObjectId("v1", "Namespace", None, on.home)) is None
+
+
+def test_a_namespace_that_somebody_made_is_used_and_never_removed(on: Field) -> None:
+    space = ObjectId("v1", "Namespace", None, on.mark)
+    on.write("kubectl", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": on.mark}})
+    assert space in on.install(on.release(on.settings("one"))).plan.adopted
+    assert Owned(space, False) in on.record().inventory
+    live = on.get(space)
+    assert live is not None
+    assert live["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_a_namespace_whose_level_is_somebody_s_is_refused(on: Field) -> None:
+    theirs = namespace(on.mark)
+    theirs["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] = "baseline"
+    on.write("kubectl", theirs)
+    with pytest.raises(ClusterError, match=rf"Namespace {on.mark}: expected its fields to be ours"):
+        on.install(on.release(on.settings("one")))
+
+
+@pytest.mark.parametrize("labels", [{"app": "theirs"}, {"app": "theirs", "more": "yes"}])
+def test_what_a_stranger_has_under_our_name_is_not_said_to_be_deleted(
+    on: Field, labels: dict[str, str]
+) -> None:
+    on.write("kubectl", namespace(on.mark))
+    theirs = deployment(on.mark, "web")
+    theirs["spec"]["selector"]["matchLabels"] = labels
+    theirs["spec"]["template"]["metadata"]["labels"] = labels
+    on.write("helm", theirs)
+    web = on.id("web", "Deployment", "apps/v1")
+    before = on.versions(web)
+    for taking in (False, True):
+        with pytest.raises(ClusterError, match="field is immutable") as caught:
+            on.install(on.release(deployment(on.mark, "web")), take_ownership=taking)
+        assert "web: is there already, and no release made it (helm)" in caught.value.message
+        assert "ask its owner, or choose another namespace" in str(caught.value.hint)
+        assert "deleting" not in str(caught.value.hint)
+    assert on.versions(web) == before
 
 
 def test_what_is_taken_over_is_shown_done_and_not_ours_to_delete(on: Field) -> None:

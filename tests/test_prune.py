@@ -8,16 +8,18 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import httpx
 import pytest
 
 from bundler.cli.main import run
+from bundler.cluster import lease
 from bundler.cluster.access import Access
 from bundler.cluster.client import Cluster, open_cluster
 from bundler.cluster.push import plan_push, push_artifact, push_bundle
 from bundler.cluster.release import Journal, Past, Record
 from bundler.core.errors import ClusterError, SourceError, UsageError
 from bundler.core.objects.manifests import JsonObject, ObjectId
-from bundler.core.progress import SILENT
+from bundler.core.progress import SILENT, Progress
 from bundler.prune import Pruned, prune
 from bundler.tools.registry import RegistryDestination
 from tests.cluster.apiserver import Ports, running_apiserver
@@ -40,6 +42,19 @@ def lonely_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     require("apiserver")
     with running_apiserver(tmp_path_factory.mktemp("cluster"), Ports(*free_ports(3))) as path:
         yield path
+
+
+@dataclass
+class Told:
+    """What was said of the progress."""
+
+    phases: list[tuple[str, int | None]] = field(default_factory=list)
+
+    def phase(self, label: str, total: int | None) -> None:
+        self.phases.append((label, total))
+
+    def advance(self, count: int) -> None:
+        raise AssertionError("a count of bytes")
 
 
 @dataclass
@@ -95,8 +110,8 @@ class Place:
         if obj["kind"] != "Namespace":
             self.applied.append(ObjectId.of(obj))
 
-    def prune(self, *, yes: bool = False) -> Pruned:
-        return prune(self.address, Access(self.kubeconfig), SILENT, yes=yes)
+    def prune(self, *, yes: bool = False, progress: Progress = SILENT) -> Pruned:
+        return prune(self.address, Access(self.kubeconfig), progress, yes=yes)
 
 
 @pytest.fixture(name="place")
@@ -129,7 +144,10 @@ def test_what_no_release_needs_goes_and_all_else_stays(place: Place) -> None:
     assert [(each.name, each.version) for each in shown.removed] == [("app", "3.0.0")]
     assert {each.version for each in shown.kept} == {"1.0.0", "2.0.0"}
     assert (shown.dry_run, listing(place.registry)) == (True, before)
-    done = place.prune(yes=True)
+    told = Told()
+    done = place.prune(yes=True, progress=told)
+    # What is counted here is no bytes.
+    assert told.phases == [("removing 2 manifests", None)]
     assert (done.removed, done.manifests, done.dry_run) == (shown.removed, shown.manifests, False)
     assert place.lacks("1.0.0") == place.lacks("2.0.0") == 0
     assert elsewhere.lacks("1.0.0", "theirs") == 0
@@ -202,6 +220,38 @@ def test_an_install_that_was_cut_off_stops_it(place: Place) -> None:
     with pytest.raises(ClusterError, match="release app: its install goes on, or was cut off"):
         place.prune(yes=True)
     assert listing(place.registry) == before
+
+
+def test_an_install_that_goes_on_stops_it(place: Place) -> None:
+    place.push("1.0.0")
+    place.apply(namespace(HOME))
+    place.apply(lease._lease(lease.lease_id("other", HOME), "elsewhere/17/boot/mark"))
+    before = listing(place.registry)
+    with pytest.raises(
+        ClusterError, match=r"airbundle\.other: elsewhere, process 17 installs"
+    ) as caught:
+        place.prune(yes=True)
+    assert f"kubectl -n {HOME} delete lease airbundle.other" in str(caught.value.hint)
+    assert listing(place.registry) == before
+
+
+def test_other_leases_and_one_that_nobody_holds_do_not(place: Place) -> None:
+    place.push("1.0.0")
+    place.apply(namespace(HOME))
+    place.apply(lease._lease(lease.lease_id("other", HOME), ""))
+    place.apply(lease._lease(replace(lease.lease_id("x", HOME), name="leader"), "somebody/1/b/m"))
+    assert len(place.prune().removed) == 1
+
+
+def test_tags_of_others_that_look_like_ours_are_passed_over(place: Place) -> None:
+    place.push("1.0.0")
+    url = f"{place.registry.url}/v2/{place.prefix}/bundles/app/manifests"
+    kind = "application/vnd.oci.image.manifest.v1+json"
+    found = httpx.get(f"{url}/1.0.0", headers={"Accept": kind})
+    for tag in ("index-latest", f"index-{'0' * 63}g"):
+        sent = httpx.put(f"{url}/{tag}", content=found.content, headers={"Content-Type": kind})
+        assert sent.status_code == 201
+    assert [each.version for each in place.prune().removed] == ["1.0.0"]
 
 
 def test_a_release_whose_artifact_is_not_there_stops_it(place: Place) -> None:

@@ -82,6 +82,15 @@ def test_it_goes_to_the_version_that_is_named(on: Field) -> None:
         back(on, "3.0.0")
 
 
+def test_what_runs_is_nothing_to_go_back_to(on: Field) -> None:
+    for number in ("1.0.0", "1.1.0"):
+        on.install(version(on, number))
+    with pytest.raises(UsageError, match=r"--to 1\.1\.0: is what runs") as caught:
+        back(on, "1.1.0")
+    assert f"airbundle status app-{on.mark}" in str(caught.value.hint)
+    assert data(on) == "1.1.0"
+
+
 def test_a_dry_run_changes_nothing_and_says_what_is_then_done(on: Field) -> None:
     for number in ("1.0.0", "1.1.0"):
         on.install(version(on, number))

@@ -107,7 +107,7 @@ def test_only_jobs_that_load_are_waited_for(on: Field, watch: Watch) -> None:
 
 def test_what_does_not_load_starts_nothing(on: Field, watch: Watch) -> None:
     watch.stop = failing("wait for load")
-    with pytest.raises(ClusterError, match="wait for load: not so; stopped half way") as caught:
+    with pytest.raises(ClusterError, match="wait for load: not so; what it made was") as caught:
         on.install(on.release(deployment(on.mark, "web"), loader(on), on.settings("one")))
     assert "Deployment" not in caught.value.message
     assert len(watch.seen) == 1
@@ -125,7 +125,9 @@ def test_a_loader_that_changes_is_made_anew(on: Field, watch: Watch) -> None:
     on.install(on.release(loader(on)))
     name = ObjectId.of(loader(on))
     before, planned = on.get(name), on.release(other(loader(on)), version="1.1.0")
-    assert name in on.install(planned, dry_run=True).plan.changed
+    plan = on.install(planned, dry_run=True).plan
+    assert name in plan.changed
+    assert plan.anew == (name,)
     assert on.get(name) == before
     watch.seen.clear()
     on.install(planned)
@@ -145,6 +147,19 @@ def test_a_job_that_does_not_load_is_not_made_anew(on: Field, watch: Watch) -> N
     with pytest.raises(ClusterError, match="field is immutable"):
         on.install(on.release(other(job), version="1.1.0"))
     assert on.versions(ObjectId.of(job)) == before
+
+
+def test_what_is_no_job_is_not_made_anew(on: Field, watch: Watch) -> None:
+    """Its data would be gone, or others that use it be without it."""
+
+    def fixed(text: str) -> JsonObject:
+        found = on.settings("fixed", text=text)
+        labels = {STAGE_LABEL: STAGE_LOAD}
+        return found | {"immutable": True, "metadata": found["metadata"] | {"labels": labels}}
+
+    on.install(on.release(fixed("a")))
+    with pytest.raises(ClusterError, match="field is immutable"):
+        on.install(on.release(fixed("b"), version="1.1.0"))
 
 
 def test_a_loader_that_is_none_is_refused_before_anything_is_done(on: Field, watch: Watch) -> None:
@@ -173,7 +188,7 @@ def test_a_smoke_call_that_fails_goes_back_and_is_not_asked_again(on: Field, wat
     before = on.record()
     watch.seen.clear()
     watch.stop = failing("smoke", 2)
-    with pytest.raises(ClusterError, match=r"smoke: not so; .*; app-.* 1\.0\.0 is what runs"):
+    with pytest.raises(ClusterError, match=r"smoke: not so; app-.* 1\.0\.0 is what runs"):
         on.install(upgrade(on))
     assert [each[0].partition(" ")[0] for each in watch.seen] == ["wait", "smoke", "wait"]
     assert watch.seen[-1][-1] == "going back"

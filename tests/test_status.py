@@ -71,6 +71,7 @@ def test_a_release_that_is_well(on: Field, capsys: pytest.CaptureFixture[str]) -
             f"registry     {on.registry.host}/{on.mark}",
             f"index        {record.index}",
             f"signed by    {record.installed.signers[0]}",
+            "drift        nothing has drifted",
             "objects      2 of 2 objects ready",
         ],
     )
@@ -95,6 +96,7 @@ def test_what_others_changed_is_told_field_by_field(
     assert code == UNWELL
     assert f'~ ConfigMap {on.mark}/one: is there\n    /data/key: "ours" -> "theirs"\n' in text
     assert "2 of 2 objects ready, 1 changed by others" in text
+    assert "nothing has drifted" not in text
 
 
 def test_a_secret_that_others_changed_is_masked(
@@ -138,7 +140,7 @@ def test_a_release_that_was_cut_off_says_how_to_go_on(
     assert code == UNWELL
     assert (
         "under way    an install of 1.1.0 (dev) was cut off: `airbundle install` of the same file "
-        f"again continues, `airbundle rollback app-{on.mark}` goes back\n"
+        f"again continues, `airbundle rollback app-{on.mark} --key PUB` goes back\n"
     ) in text
     assert "drift        can't be told: what is applied is between two releases\n" in text
 
@@ -178,6 +180,8 @@ def test_without_the_registry_the_rest_is_told(
     code, text = told(on, capsys)
     assert code == UNWELL
     assert "drift        can't be told: registry 127.0.0.1:1" in text
+    assert "--registry-ca" in text
+    assert "nothing has drifted" not in text
     assert "2 of 2 objects ready\n" in text
 
 

@@ -16,6 +16,8 @@ from bundler.cluster.release import Record, record_id
 from bundler.cluster.transaction import Manner
 from bundler.core.errors import BundlerError, ClusterError
 from bundler.core.objects.manifests import JsonObject, ObjectId
+from bundler.core.progress import SILENT
+from bundler.uninstall import uninstall
 from tests.listing import listing
 from tests.parts.registry import Registry
 from tests.releases import Release, crd, namespace
@@ -90,8 +92,7 @@ def test_an_upgrade_that_fails_goes_back(on: Field, unready: Callable[[int], Unr
     with pytest.raises(ClusterError) as caught:
         on.install(later(on))
     assert caught.value.message == (
-        "Deployment web: 0 of 1 replicas are available; stopped half way, applied before: "
-        f"ConfigMap {on.mark}/one, ConfigMap {on.mark}/new; app-{on.mark} 1.0.0 is what runs, as "
+        f"Deployment web: 0 of 1 replicas are available; app-{on.mark} 1.0.0 is what runs, as "
         "before"
     )
     assert state(on, "one", "old", "new") == [{"key": "1"}, {}, None]
@@ -187,6 +188,35 @@ def test_a_first_install_that_fails_leaves_nothing(
     assert on.get(record_id(f"app-{on.mark}", on.home)) is None
 
 
+def test_an_uninstall_leaves_the_data_of_what_failed(
+    on: Field, unready: Callable[[int], Unready]
+) -> None:
+    data = claim(on, "data")
+    unready(1)
+    with pytest.raises(ClusterError):
+        on.install(on.release(data), manner=replace(AT_ONCE, keep_failed=True))
+    done = uninstall(f"app-{on.mark}", on.access, SILENT, timeout=0)
+    assert (ObjectId.of(data), "it holds data") in {(each.id, each.why) for each in done.kept}
+    live = on.get(ObjectId.of(data))
+    assert live is not None
+    assert "deletionTimestamp" not in live["metadata"]
+
+
+def test_a_first_install_that_fails_again_leaves_the_data_of_the_one_before(
+    on: Field, unready: Callable[[int], Unready]
+) -> None:
+    data = claim(on, "data")
+    unready(2)
+    with pytest.raises(ClusterError):
+        on.install(on.release(data), manner=replace(AT_ONCE, keep_failed=True))
+    with pytest.raises(ClusterError, match=r"kept: PersistentVolumeClaim .*data"):
+        on.install(on.release(on.settings("one"), data))
+    assert state(on, "one") == [None]
+    live = on.get(ObjectId.of(data))
+    assert live is not None
+    assert "deletionTimestamp" not in live["metadata"]
+
+
 def test_what_was_there_stays_when_a_first_install_fails(
     on: Field, unready: Callable[[int], Unready]
 ) -> None:
@@ -232,7 +262,8 @@ def test_kept_failed_it_is_left_and_continued(
     unready(1)
     with pytest.raises(ClusterError) as caught:
         on.install(later(on), manner=replace(AT_ONCE, keep_failed=True))
-    assert f"airbundle rollback app-{on.mark} goes back" in str(caught.value.hint)
+    assert f"; stopped half way, applied before: ConfigMap {on.mark}/one" in caught.value.message
+    assert f"airbundle rollback app-{on.mark} --key PUB goes back" in str(caught.value.hint)
     assert state(on, "one", "old", "new") == [{"key": "2"}, {}, {}]
     halfway = on.record()
     assert halfway.journal is not None
@@ -246,7 +277,9 @@ def test_going_back_that_fails_says_both_and_is_continued(
 ) -> None:
     on.install(earlier(on))
     unready(2)
-    with pytest.raises(ClusterError, match=r"going back failed, too: .*0 of 1 replicas") as caught:
+    with pytest.raises(
+        ClusterError, match=r"half way, .*going back failed, too: .*0 of 1"
+    ) as caught:
         on.install(later(on))
     assert "the same command again continues" in str(caught.value.hint)
     journal = on.record().journal

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -13,12 +15,13 @@ from bundler import uninstall as verb
 from bundler.cli.main import run
 from bundler.cluster import removal
 from bundler.cluster.client import Cluster
-from bundler.cluster.lease import lease_id
+from bundler.cluster.lease import Held, lease_id
 from bundler.cluster.release import record_id
 from bundler.core.errors import ClusterError, UsageError
 from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.core.progress import SILENT
 from bundler.install import install
+from bundler.tools.http import Answer, Session
 from bundler.uninstall import Uninstalled, uninstall
 from tests.parts.registry import Registry
 from tests.releases import crd, namespace
@@ -81,7 +84,7 @@ def test_volumes_stay_unless_they_are_to_go(on: Field) -> None:
     data = ObjectId.of(claim(on, "data"))
     assert {each.id: each.why for each in done.kept} == {
         data: "it holds data",
-        space(on.mark): f"{data} is not of this release",
+        space(on.mark): f"holds {data}, which is kept",
     }
     assert not gone(on, data)
     assert not gone(on, space(on.mark))
@@ -280,10 +283,10 @@ def test_what_hangs_is_named_with_what_holds_it(on: Field, monkeypatch: pytest.M
     waited: list[float] = []
     record = on.record()
     plan = removal.plan_removal(on.cluster, record, on.home, data=False)
-    held = {"metadata": {"name": "one", "finalizers": ["example.org/hold"]}}
+    held = {"metadata": {"name": "one", "uid": "one", "finalizers": ["example.org/hold"]}}
     monkeypatch.setattr(Cluster, "get", lambda self, object_id: held)
     with pytest.raises(ClusterError, match=r"still being deleted after 2 .*example\.org/hold"):
-        removal._await_gone(on.cluster, plan.removed[:1], 2, waited.append)
+        removal._await_gone(on.cluster, {plan.removed[0]: "one"}, 2, waited.append)
     assert sum(waited) >= 2
 
 
@@ -303,3 +306,142 @@ def test_the_command_says_what_went_and_what_stays(
     assert f"- {on.id('one')}" in said
     assert f"! {ObjectId.of(claim(on, 'data'))}  (kept: it holds data)" in said
     assert said[-1] == f"uninstalled  app-{on.mark} 1.0.0: 3 objects removed, 2 kept"
+
+
+def test_what_was_kept_is_the_release_s_again(on: Field) -> None:
+    on.write("kubectl", namespace(on.home))
+    data = ObjectId.of(claim(on, "data"))
+    release = on.release(claim(on, "data"))
+    on.install(release)
+    away(on)
+    on.install(release)
+    done = away(on, delete_data=True)
+    assert done.kept == ()
+    assert gone(on, data)
+    assert gone(on, space(on.mark))
+
+
+def test_what_was_taken_over_stays_also_the_second_time(on: Field) -> None:
+    for each in (namespace(on.home), namespace(on.mark), on.settings("found", key="theirs")):
+        on.write("kubectl", each)
+    release = on.release(on.settings("found", key="theirs"))
+    on.install(release, take_ownership=True)
+    away(on)
+    on.install(release)
+    done = away(on, delete_data=True)
+    assert {each.id: each.why for each in done.kept}[on.id("found")] == (
+        "it was there before the release"
+    )
+    assert on.get(on.id("found")) is not None
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Has something happen right before the first object is deleted."""
+
+    def happening(deed: Callable[[], object]) -> None:
+        real, left = removal._delete, [deed]
+
+        def delete(cluster: Cluster, object_id: ObjectId, uid: str, *, foreground: bool) -> str:
+            if left:
+                left.pop()()
+            return real(cluster, object_id, uid, foreground=foreground)
+
+        monkeypatch.setattr(removal, "_delete", delete)
+
+    return happening
+
+
+def test_what_somebody_makes_anew_meanwhile_stays(
+    on: Field, meanwhile: Callable[[Callable[[], object]], None]
+) -> None:
+    on.install(on.release(on.settings("one"), on.settings("two")))
+
+    def anew() -> None:
+        live = on.get(on.id("one"))
+        assert live is not None
+        on.cluster.delete(on.id("one"), live["metadata"]["uid"])
+        on.write("kubectl", on.settings("one", key="theirs"))
+
+    meanwhile(anew)
+    done = away(on)
+    assert {each.id: each.why for each in done.kept} == {
+        on.id("one"): "somebody else made it anew",
+        space(on.mark): f"holds {on.id('one')}, which is kept",
+    }
+    assert on.id("one") not in done.removed
+    assert not gone(on, on.id("one"))
+    assert not gone(on, space(on.mark))
+
+
+def test_a_namespace_that_others_come_to_meanwhile_stays(
+    on: Field, meanwhile: Callable[[Callable[[], object]], None]
+) -> None:
+    on.install(on.release(on.settings("one")))
+    meanwhile(lambda: on.write("kubectl", on.settings("theirs")))
+    done = away(on)
+    assert [(each.id, each.why) for each in done.kept] == [
+        (space(on.mark), f"{on.id('theirs')} is not of this release")
+    ]
+    assert not gone(on, space(on.mark))
+
+
+@pytest.mark.parametrize("kind", ["Secret", "Lease"])
+def test_the_record_s_namespace_stays_for_a_release_that_comes_meanwhile(
+    on: Field, meanwhile: Callable[[Callable[[], object]], None], kind: str
+) -> None:
+    on.install(on.release(on.settings("one")))
+    theirs = {"Secret": record_id, "Lease": lease_id}[kind]("other", on.home)
+    place = {"name": theirs.name, "namespace": theirs.namespace}
+    obj: JsonObject = {"apiVersion": theirs.api_version, "kind": kind, "metadata": place}
+    meanwhile(lambda: on.write("airbundle", obj | ({"type": "x"} if kind == "Secret" else {})))
+    done = away(on)
+    assert [each.id for each in done.kept] == [space(on.home)]
+    assert not gone(on, space(on.home))
+
+
+def test_without_the_lease_nothing_is_deleted(on: Field, monkeypatch: pytest.MonkeyPatch) -> None:
+    on.install(on.release(on.settings("one")))
+    asked: list[Held] = []
+
+    def require(lease: Held) -> None:
+        asked.append(lease)
+        if len(asked) > 1:
+            raise ClusterError("the lease was lost")
+
+    monkeypatch.setattr(Held, "require", require)
+    with pytest.raises(ClusterError, match="the lease was lost"):
+        away(on)
+    assert not gone(on, on.id("one"))
+
+
+def test_an_extension_that_is_down_only_holds_namespaces(
+    on: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on.install(on.release(on.settings("one")))
+    down, asked = "/apis/metrics.example.org/v1", []
+    real = Session.send
+
+    def sending(self: Session, method: str, path: str, **more: Any) -> Answer:
+        if path == down:
+            assert more["attempts"] == 1
+            asked.append(path)
+            return Answer(503, {}, b"", path)
+        answer = real(self, method, path, **more)
+        if path != "/apis":
+            return answer
+        listed = json.loads(answer.body)
+        group: JsonObject = {"name": "metrics.example.org"}
+        group |= {"preferredVersion": {"groupVersion": "metrics.example.org/v1"}}
+        listed["groups"].append(group)
+        return replace(answer, body=json.dumps(listed).encode())
+
+    monkeypatch.setattr(Session, "send", sending)
+    plan = away(on, dry_run=True)
+    assert [(each.id, each.why) for each in plan.kept] == [
+        (space(on.mark), "its metrics.example.org/v1 can't be asked")
+    ]
+    assert len(asked) == 2  # once a namespace, and not again
+    away(on)
+    assert gone(on, on.id("one"))
+    assert on.get(record_id(f"app-{on.mark}", on.home)) is None

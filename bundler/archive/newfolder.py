@@ -9,6 +9,8 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import stat
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,6 +22,8 @@ from bundler.core.room import shortage
 
 _FILE_MODE = 0o444
 _FOLDER_MODE = 0o755
+# What says of one layer which files it has.
+_LONGEST_NOTE = 64 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class NewFolder:
 
     def notes(self) -> dict[str, bytes]:
         """What was noted, also by a process that is gone."""
-        return {path.stem: path.read_bytes() for path in self.partial.glob("*.note")}
+        return {path.stem: _noted(path) for path in self.partial.glob("*.note")}
 
     def note(self, name: str, text: bytes) -> None:
         """Keep `text` under `name`, once the files that it is about are on the disk."""
@@ -88,8 +92,12 @@ def new_folder(path: Path) -> Iterator[NewFolder]:
     """
     folder = NewFolder(path.with_name(f".{path.name}.partial"))
     with _naming(folder.partial):
-        folder.tree.mkdir(parents=True, exist_ok=True)
-        fd = os.open(folder.partial, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        for each in (folder.partial, folder.tree):
+            with suppress(FileExistsError):
+                each.mkdir(0o700)
+            _require_ours(each)
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(folder.partial, flags)
     try:
         _lock_alone(fd, folder.partial)
         yield folder
@@ -122,6 +130,45 @@ def names_in(folder: Path) -> list[str]:
                 raise UsageError(f"{path}: expected only files and folders, found something else")
         found += [Path(place, each).relative_to(folder).as_posix() for each in files]
     return sorted(found, key=str.encode)
+
+
+def _require_ours(folder: Path) -> None:
+    """UsageError for what somebody else has put where a loader that is gone may have left its own.
+
+    Files are removed below it: through a link, those would be another folder's.
+    """
+    found = os.lstat(folder)
+    if not stat.S_ISDIR(found.st_mode) or not _is_our_id(found.st_uid, folder.parent):
+        raise UsageError(
+            f"{folder}: expected a folder of this user, as a load that was cut off leaves one, "
+            "found something else, or another user's",
+            "nothing was changed: look whose it is, and remove it",
+        )
+
+
+def _is_our_id(uid: int, folder: Path) -> bool:
+    """Whether what we make in `folder` belongs to `uid`: a share may give us the id of another."""
+    if uid == os.geteuid():
+        return True
+    probe = tempfile.mkdtemp(prefix=".airbundle-", dir=folder)
+    try:
+        return os.lstat(probe).st_uid == uid
+    finally:
+        os.rmdir(probe)
+
+
+def _noted(path: Path) -> bytes:
+    """The note at `path`; UsageError for what is none of ours."""
+    try:
+        found = os.lstat(path)
+        if stat.S_ISREG(found.st_mode) and found.st_size <= _LONGEST_NOTE:
+            return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read: {error.strerror}") from error
+    raise UsageError(
+        f"{path}: expected a regular file of at most {_LONGEST_NOTE} bytes, found something else",
+        f"remove {path.parent}: it holds what a load that was cut off left",
+    )
 
 
 def _settle(tree: Path) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("--target", metavar="TARGET", help="With FILE: the overlay to examine for.")
 @click.option("--registry", metavar="HOST[/PREFIX]", help="With FILE: the registry to look at.")
 @options.registry_ca_option
+@options.registry_credentials_option
 @options.set_option
 @options.overlay_options
 @options.access_options
@@ -50,7 +51,8 @@ def command(
     if file is None:
         if target is not None or any(rest.values()):
             raise UsageError(
-                "--target, --registry, --registry-ca, --set and --overlay: go with a FILE alone"
+                "--target, --registry, --registry-ca, --registry-credentials, --set and --overlay: "
+                "go with a FILE alone"
             )
         diagnosis = doctor(access)
     elif target is None:

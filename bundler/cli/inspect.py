@@ -55,12 +55,29 @@ def _lines(inspected: inspect.Inspected) -> Iterator[str]:
     for parameter in inspected.parameters:
         yield f"  {parameter.name} ({parameter.type}, {_unset(parameter)}): {parameter.description}"
         yield from (f"    {line}" for line in _limits(parameter))
+    brought = list(_brought(inspected.site_brings))
+    if brought:
+        yield "the site brings"
+    yield from (f"  {each}" for each in brought)
     if inspected.allowed_hosts:
         yield "allowed hosts"
     yield from (f"  {host}" for host in inspected.allowed_hosts)
     if inspected.waivers:
         yield "waived"
     yield from (f"  {waiver}" for waiver in inspected.waivers)
+
+
+def _brought(site: inspect.SiteBrings) -> Iterator[str]:
+    """What an install needs besides the bundle."""
+    yield from (f"--set {name}=VALUE" for name in site.parameters)
+    for secret in site.secrets:
+        keys = ", ".join(secret.keys)
+        yield f"Secret {secret.namespace}/{secret.name} with {keys}: {secret.description}"
+    made = (("--registry-credentials", "Secret", site.pull_secret),)
+    for option, kind, wanted in (*made, ("--registry-ca", "ConfigMap", site.ca)):
+        if wanted is not None:
+            places = ", ".join(f"{space}/{wanted.name}" for space in wanted.namespaces)
+            yield f"{option} FILE, for {kind} {places}"
 
 
 def _unset(parameter: inspect.ParameterInside) -> str:

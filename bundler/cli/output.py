@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bundler.core.digest import Digest
-from bundler.core.errors import BundlerError, DocumentError, PolicyError
+from bundler.core.errors import BundlerError, DocumentError, PolicyError, PreflightError
 
 if TYPE_CHECKING:  # a help page needs no documents
     from bundler.core.findings import Finding
@@ -85,6 +85,8 @@ def _describe(error: BundlerError) -> dict[str, object]:
         described |= {"where": error.where, "field": error.field, "problem": error.problem}
     if isinstance(error, PolicyError) and error.findings:
         described["findings"] = error.findings
+    if isinstance(error, PreflightError):
+        described["checks"] = error.checks
     return described
 
 

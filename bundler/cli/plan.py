@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from bundler.cli.lines import line
+from bundler.cluster.release import secret_name
 from bundler.cluster.upgrade import ReleaseChange
 from bundler.core.objects.differences import MASK, Difference
+from bundler.core.objects.manifests import ObjectId
 from bundler.core.objects.plan import Plan
 
 _MARKS = {
@@ -23,6 +25,8 @@ _REMARKS = {
     "adopted": "  (taken over: it is there already, and no release made it)",
     "kept": "  (no longer part of it, left in place: what others keep there would go too)",
 }
+_DATA = "  (no longer part of it, left in place: it holds data)"
+_ANEW = "  (can't be changed: is deleted and made anew)"
 _COUNTED = {"unchecked": "not checked yet", "adopted": "taken over"}
 _PLANNED = {
     "created": "to create",
@@ -62,8 +66,10 @@ def plan_lines(plan: Plan, *, done: bool) -> Iterator[str]:
     """
     for name, mark in _MARKS.items():
         for each in getattr(plan, name):
-            yield f"{mark} {each}{_REMARKS.get(name, '')}"
-            yield from map(difference_line, plan.differences.get(each, ()))
+            anew = _ANEW if each in plan.anew else ""
+            data = name == "kept" and each.kind == "PersistentVolumeClaim"
+            yield f"{mark} {each}{_DATA if data else _REMARKS.get(name, '')}{anew}"
+            yield from map(difference_line, _telling(each, plan.differences.get(each, ())))
             for taken in plan.taken.get(each, ()):
                 yield f"    {taken.field}: taken over from {taken.owner}"
     if plan.unchecked:
@@ -72,6 +78,13 @@ def plan_lines(plan: Plan, *, done: bool) -> Iterator[str]:
     counts = {words.get(name, name): len(getattr(plan, name)) for name in _MARKS}
     said = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
     yield line("plan", said or "no objects")
+
+
+def _telling(of: ObjectId, found: Sequence[Difference]) -> Sequence[Difference]:
+    """`found`, without the data of a release's own record: all of it masked, and told above."""
+    if of.kind != "Secret" or not of.name.startswith(secret_name("")):
+        return found
+    return [each for each in found if not each.pointer.startswith("/data/")]
 
 
 def difference_line(each: Difference) -> str:

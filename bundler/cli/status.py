@@ -68,6 +68,8 @@ def _release(release: ReleaseStatus, inventory: bool) -> Iterator[str]:
             yield from _object(each)
     if release.undrifted is not None:
         yield line("drift", f"can't be told: {release.undrifted}")
+    elif not any(each.drift or each.unknown for each in release.objects):
+        yield line("drift", "nothing has drifted")
     yield line("objects", _counts(release))
 
 

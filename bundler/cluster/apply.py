@@ -36,16 +36,25 @@ def _at_once(ids: Sequence[ObjectId]) -> None:
 class Checks:
     """What is asked on the way; each raises a ClusterError when it isn't as it should be.
 
-    `guard` before every write; `wait` until objects are ready; `smoke` when all of them are.
+    `pushed` before anything is touched, whether the registry still has it all; `guard` before
+    every write; `wait` until objects are ready; `smoke` when all of them are.
     """
 
+    pushed: Callable[[], None] = _nothing
     guard: Callable[[], None] = _nothing
     wait: Callable[[Sequence[ObjectId]], None] = _at_once
     smoke: Callable[[], None] = _nothing
 
 
 class StoppedError(ClusterError):
-    """An install that failed after the first object was touched; the journal says so, too."""
+    """An install that failed after the first object was touched; the journal says so, too.
+
+    `halfway` is the message with what was done before, for whom it stays so.
+    """
+
+    def __init__(self, message: str, hint: str | None, done: str) -> None:
+        super().__init__(message, hint)
+        self.halfway = with_more(message, f"stopped half way, applied before: {done}")
 
 
 @dataclass
@@ -80,7 +89,7 @@ def apply(
     """Carry out `prepared`; `pushed` is the proof that what it names can be pulled.
 
     The plan as it was carried out: nothing in it is unchecked. StoppedError at the first refusal,
-    and for what doesn't get ready, with what was done before it; a ClusterError before that.
+    and for what doesn't get ready, which knows what was done before it; a ClusterError before that.
     """
     if str(pushed.bundle.release.index) != prepared.intended.index:
         raise AssertionError("another bundle was pushed than is applied")
@@ -124,8 +133,7 @@ def _stopped(error: ClusterError, deeds: _Deeds, prepared: Prepared) -> ClusterE
         return error
     record = str(record_id(prepared.intended.name, prepared.namespace))
     names = ", ".join(name for name in deeds.names if name != record)
-    said = f"stopped half way, applied before: {names or 'nothing'}"
-    return StoppedError(with_more(error.message, said), error.hint)
+    return StoppedError(error.message, error.hint, names or "nothing")
 
 
 def with_more(message: str, more: str) -> str:

@@ -36,10 +36,11 @@ _EMPTY = ("Error: ImagePullBackOff", "Error: ErrImagePull", "Back-off ")
 
 @dataclass(frozen=True)
 class Explained:
-    """What was found about an object: lines to read, and what to do."""
+    """What was found about an object: lines to read, and what to do; `cause` is a pod's."""
 
-    lines: tuple[str, ...]
-    remedies: tuple[str, ...]
+    lines: tuple[str, ...] = ()
+    remedies: tuple[str, ...] = ()
+    cause: str = ""
 
 
 def explain(cluster: Cluster, object_id: ObjectId) -> Explained:
@@ -67,7 +68,8 @@ def _explained(cluster: Cluster, object_id: ObjectId) -> Explained:
     remedies = [each.remedy for _, found in pods[:_PODS] for each in found if each.remedy]
     if any("FailedCreate" in line or "forbidden" in line for line in lines):
         remedies.append(_ADMISSION)
-    return Explained(shown, tuple(dict.fromkeys(remedies)))
+    causes = (each.words for _, found in pods for each in found if each.remedy)
+    return Explained(shown, tuple(dict.fromkeys(remedies)), next(causes, ""))
 
 
 def hopeless(cluster: Cluster, object_id: ObjectId) -> bool:

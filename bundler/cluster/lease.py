@@ -1,7 +1,8 @@
 """One install at a time: a Lease beside the record, renewed while it is held.
 
 coordination.k8s.io/v1, as leader election uses it. No clock is compared with another one's: a
-lease that is not renewed while we watch it for as long as it lasts is nobody's any more.
+lease that is not renewed while we watch it for as long as it lasts is nobody's any more. Its holder
+gives it up earlier than that, by a clock that goes on while the machine sleeps.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import platform
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -26,23 +28,61 @@ from bundler.tools.http import Sleep
 LASTS = 20
 _RENEWED = 5
 _LOOKS = 1.0
+# Goes on in a machine that is suspended (clock_gettime(2)); elsewhere the monotonic one does.
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _PROCESSES = Path("/proc/self/ns/pid")
 
 
 @dataclass
 class Held:
-    """A lease that is ours until `lost` is set."""
+    """A lease that is ours until `lost` is set, or it is too long since it was `renewed`.
 
-    name: str
+    That is when the last renewal that succeeded was begun, in seconds by the clock since boot.
+    """
+
+    cluster: Cluster
+    lease: JsonObject
+    renewed: float
     lost: threading.Event = field(default_factory=threading.Event)
+    renewing: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def name(self) -> str:
+        """What the lease is called."""
+        return str(ObjectId.of(self.lease))
+
+    @property
+    def ended(self) -> bool:
+        """Whether others may think so soon: a write that is under way then still comes before."""
+        return _now() - self.renewed >= LASTS - _RENEWED
+
+    def renew(self) -> None:
+        """Hold it on; sets `lost` when somebody else has it, ClusterError when nobody can say."""
+        with self.renewing:
+            since = _now()
+            holder = _spec(self.lease)["holderIdentity"]
+            try:
+                self.lease = self.cluster.replace(
+                    _lease(ObjectId.of(self.lease), holder, self.lease)
+                )
+            except ConflictError:
+                self.lost.set()
+                return
+            self.renewed = since
 
     def require(self) -> None:
-        """ClusterError when somebody else has it by now, or it could not be renewed."""
-        if self.lost.is_set():
+        """ClusterError when somebody else has it by now, or it can't be renewed.
+
+        One that ended, while the machine slept say, is still ours if nobody took it.
+        """
+        if self.ended and not self.lost.is_set():
+            with suppress(ClusterError):
+                self.renew()
+        if self.lost.is_set() or self.ended:
             raise ClusterError(
-                f"{self.name}: the lease was lost: it could not be renewed for {LASTS} seconds, or "
-                "somebody took it",
+                f"{self.name}: the lease was lost: it was not renewed for {LASTS - _RENEWED} "
+                "seconds (was this machine suspended?), or somebody took it",
                 "run the same command again: it goes on where this one stopped",
             )
 
@@ -67,10 +107,10 @@ def held(cluster: Cluster, release: str, namespace: str, sleep: Sleep) -> Iterat
     """
     object_id = lease_id(release, namespace)
     me = _identity()
-    lease = _acquire(cluster, object_id, me, sleep)
-    mine = Held(str(object_id))
+    lease, since = _acquire(cluster, object_id, me, sleep)
+    mine = Held(cluster, lease, since)
     done = threading.Event()
-    renewing = threading.Thread(target=_renew, args=(cluster, lease, mine, done), daemon=True)
+    renewing = threading.Thread(target=_renew, args=(mine, done), daemon=True)
     renewing.start()
     try:
         yield mine
@@ -82,19 +122,22 @@ def held(cluster: Cluster, release: str, namespace: str, sleep: Sleep) -> Iterat
             cluster.delete(object_id, str(lease["metadata"]["uid"]))
 
 
-def _acquire(cluster: Cluster, object_id: ObjectId, me: str, sleep: Sleep) -> JsonObject:
+def _acquire(
+    cluster: Cluster, object_id: ObjectId, me: str, sleep: Sleep
+) -> tuple[JsonObject, float]:
+    """The lease, and when it was asked for."""
     watched: JsonObject | None = None
     waited = 0.0
     while True:
         found = cluster.get(object_id)
         with suppress(ConflictError):
+            since = _now()
             if found is None:
-                return cluster.create(_lease(object_id, me))
+                return cluster.create(_lease(object_id, me)), since
             if watched is not None and _seen(found) != _seen(watched):
                 raise _taken(object_id, found)
             if _is_free(found) or waited >= LASTS:
-                version = found["metadata"]["resourceVersion"]
-                return cluster.replace(_lease(object_id, me, version))
+                return cluster.replace(_lease(object_id, me, found)), since
         watched = found
         sleep(_LOOKS)
         waited += _LOOKS
@@ -108,30 +151,27 @@ def _taken(object_id: ObjectId, found: JsonObject) -> ClusterError:
     )
 
 
-def _renew(cluster: Cluster, lease: JsonObject, mine: Held, done: threading.Event) -> None:
-    """Renews until `done`; sets `lost` when somebody else has it, or it would have ended."""
-    failed = 0
-    while not done.wait(_RENEWED):
-        version = lease["metadata"]["resourceVersion"]
-        object_id = ObjectId.of(lease)
-        try:
-            lease = cluster.replace(_lease(object_id, _spec(lease)["holderIdentity"], version))
-            failed = 0
-        except ConflictError:
-            mine.lost.set()
-            return
-        except ClusterError:
-            failed += 1
-            if failed * _RENEWED >= LASTS:
-                mine.lost.set()
-                return
+def _renew(mine: Held, done: threading.Event) -> None:
+    """Renews until `done`, or it is lost."""
+    while not (done.wait(_RENEWED) or mine.lost.is_set()):
+        # What goes wrong for too long is told by `require`.
+        with suppress(ClusterError):
+            mine.renew()
 
 
-def _lease(object_id: ObjectId, holder: str, version: str | None = None) -> JsonObject:
+def _now() -> float:
+    return time.clock_gettime(_CLOCK)
+
+
+def _lease(object_id: ObjectId, holder: str, there: JsonObject | None = None) -> JsonObject:
+    """A Lease for `holder`, in the place of the very one that is `there`.
+
+    Without its uid the API server makes one that was deleted anew: a Lease may be made by PUT.
+    """
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     metadata: JsonObject = {"name": object_id.name, "namespace": object_id.namespace}
-    if version is not None:
-        metadata["resourceVersion"] = version
+    if there is not None:
+        metadata |= {key: there["metadata"][key] for key in ("uid", "resourceVersion")}
     return {
         "apiVersion": object_id.api_version,
         "kind": object_id.kind,

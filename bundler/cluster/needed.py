@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bundler.cluster.client import Cluster
-from bundler.cluster.release import SECRET_TYPE, Record
+from bundler.cluster.lease import holder_of, lease_id
+from bundler.cluster.release import SECRET_TYPE, Record, secret_name
 from bundler.core.digest import Digest
 from bundler.core.errors import ClusterError
 from bundler.core.objects.manifests import ObjectId
@@ -35,6 +36,7 @@ def needed(cluster: Cluster) -> Needed:
 
     Also when something is being installed at this moment, or was cut off.
     """
+    _require_idle(cluster)
     secrets = cluster.list(ObjectId("v1", "Secret", None, "records"), f"type={SECRET_TYPE}")
     records = tuple(Record.parse(secret) for secret in secrets)
     for record in records:
@@ -47,3 +49,17 @@ def needed(cluster: Cluster) -> Needed:
     pods = cluster.list(ObjectId("v1", "Pod", None, "pods"))
     specs = json.dumps([pod.get("spec") for pod in pods])
     return Needed(records, frozenset(Digest(found) for found in _BY_DIGEST.findall(specs)))
+
+
+def _require_idle(cluster: Cluster) -> None:
+    """ClusterError when anybody holds the lease of a release: what it pushed, no record has yet."""
+    for lease in cluster.list(replace(lease_id("any", "any"), namespace=None)):
+        where = ObjectId.of(lease)
+        holder = holder_of(lease)
+        if holder and where.name.startswith(secret_name("")):
+            raise ClusterError(
+                f"{where}: {holder} installs something now, or was cut off: what it needs is not "
+                "certain yet",
+                "wait until it is done, or run that again to its end; where nothing is to be "
+                f"continued: kubectl -n {where.namespace} delete lease {where.name}",
+            )

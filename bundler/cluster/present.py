@@ -6,9 +6,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from bundler.cluster.client import Cluster, OwnershipError, nowhere
-from bundler.cluster.ownership import check_claims, forced
+from bundler.cluster.client import (
+    Cluster,
+    ForbiddenError,
+    OwnershipError,
+    UnreachableError,
+    nowhere,
+)
+from bundler.cluster.ownership import check_claims, forced, somebody_elses
 from bundler.cluster.release import (
+    MOST_BYTES,
     Journal,
     Record,
     check_owner,
@@ -86,7 +93,8 @@ class Prepared:
         previous = self.before.inventory if self.before else ()
         known = {identity(each.id) for each in previous}
         new = [each for each in self.intended.inventory if identity(each.id) not in known]
-        return replace(base, inventory=(*previous, *new), journal=self.journal)
+        record = replace(base, inventory=(*previous, *new), journal=self.journal)
+        return record.fitting(MOST_BYTES)
 
     def carried_out(self, results: Mapping[Identity, JsonObject]) -> Plan:
         """The plan after the fact: what could not be asked before is by now among `results`."""
@@ -105,7 +113,7 @@ def prepare(cluster: Cluster, intent: Intent) -> Prepared:
     wanted, namespace = intent.record, intent.namespace
     objects = apply_order(intent.objects)
     ids = tuple(ObjectId.of(obj) for obj in objects)
-    before = check_takeover(wanted.name, ids, read_records(cluster, namespace))
+    before = check_takeover(wanted.name, ids, read_records(cluster, namespace, wanted.name))
     if intent.doing == "install":
         check_version(before, wanted.version)
     previous = before.inventory if before else ()
@@ -126,7 +134,22 @@ def prepare(cluster: Cluster, intent: Intent) -> Prepared:
         check_claims(present)
     plan = make_plan((*home, *present, written), previous, uids, disposable)
     journal = _journal(intent, before, record)
-    return Prepared(plan, present, home, written, record, before, uids, namespace, journal)
+    made = Prepared(plan, present, home, written, record, before, uids, namespace, journal)
+    _require_room(made)
+    return made
+
+
+def _require_room(prepared: Prepared) -> None:
+    """ClusterError when the record can't hold what it must, in the middle or at the end."""
+    middle, end = prepared.under_way, prepared.intended
+    size = max(middle.size, end.size)
+    if size > MOST_BYTES:
+        raise ClusterError(
+            f"release {end.name}: its record would have {size} bytes, and a Secret holds "
+            f"{MOST_BYTES}: it names {len(end.inventory)} objects, while it is being installed "
+            f"{len(middle.inventory)}",
+            "make several bundles of it with fewer objects each, or a smaller overlay",
+        )
 
 
 def _journal(intent: Intent, before: Record | None, record: Record) -> Journal:
@@ -158,34 +181,43 @@ def survey(
         identity(ObjectId.of(obj)): _live(cluster, ObjectId.of(obj), brought) for obj in objects
     }
     crds = {
-        identity(ObjectId.of(obj)): _asked(cluster, obj, live)
+        identity(ObjectId.of(obj)): _asked(cluster, obj, live, known)
         for obj in objects
         if is_crd(ObjectId.of(obj))
     }
     absent = {each for each, found in live.items() if found is None}
     moving = {each for each, found in crds.items() if found.change != "unchanged"}
     silent = uncheckable(objects, absent, moving)
-    found = (_present(cluster, obj, live, crds, silent) for obj in objects)
+    found = (
+        crds[name]
+        if (name := identity(ObjectId.of(obj))) in crds
+        else Present(obj, live[name], None)
+        if name in silent
+        else _asked(cluster, obj, live, known)
+        for obj in objects
+    )
     return tuple(replace(each, foreign=_is_foreign(cluster, each, known)) for each in found)
 
 
-def _present(
+def _asked(
     cluster: Cluster,
     obj: JsonObject,
     live: Mapping[Identity, JsonObject | None],
-    crds: Mapping[Identity, Present],
-    silent: Collection[Identity],
-) -> Present:
-    name = identity(ObjectId.of(obj))
-    if name in crds:
-        return crds[name]
-    return Present(obj, live[name], None) if name in silent else _asked(cluster, obj, live)
-
-
-def _asked(
-    cluster: Cluster, obj: JsonObject, live: Mapping[Identity, JsonObject | None]
+    known: Collection[Identity],
 ) -> Present:
     here = live[identity(ObjectId.of(obj))]
+    try:
+        return _tried(cluster, obj, here)
+    except (UnreachableError, ForbiddenError):
+        raise
+    except ClusterError as error:
+        # What the server says of a stranger's object would tell to delete it.
+        if here is None or not _is_foreign(cluster, Present(obj, here, None), known):
+            raise
+        raise somebody_elses(ObjectId.of(obj), here, error) from error
+
+
+def _tried(cluster: Cluster, obj: JsonObject, here: JsonObject | None) -> Present:
     try:
         return Present(obj, here, cluster.apply(obj, dry_run=True))
     except OwnershipError as error:
@@ -194,7 +226,9 @@ def _asked(
         return Present(obj, here, cluster.apply(obj, dry_run=True, force=True), taken=taken)
     except ClusterError as error:
         # A Job can't be changed; one that fills a volume loses nothing by being made anew.
-        if here is None or not loads(obj) or _IMMUTABLE not in error.message:
+        object_id = ObjectId.of(obj)
+        job = (object_id.group, object_id.kind) == ("batch", "Job") and loads(obj)
+        if here is None or not job or _IMMUTABLE not in error.message:
             raise
         return Present(obj, here, obj, anew=True)
 

@@ -24,10 +24,15 @@ SECRET_TYPE = "airbundle.dev/release"
 DEFAULT_NAMESPACE = "airbundle-system"
 # How many earlier installs a record remembers, for `rollback`.
 MOST_PAST = 10
+# Bytes of a Secret's data: the API server's limit (k8s.io/api/core/v1, MaxSecretSize), and what of
+# it the history may fill: what goes on is noted beside it.
+MOST_BYTES = 1024 * 1024
+_MOST_REMEMBERED = 768 * 1024
 
 # A namespace is a label (RFC 1123), and a release's name has 40 characters at most: together
 # less than the 128 that a field manager may have.
 _MANAGER = "airbundle:"
+_PREFIX = "airbundle."
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 _TEXTS = ("index", "version", "target", "registry")
@@ -119,12 +124,30 @@ class Record:
             "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
         }
 
+    @property
+    def size(self) -> int:
+        """How many bytes its Secret holds, by which the API server limits it."""
+        return sum(len(base64.b64decode(each)) for each in self.secret("")["data"].values())
+
+    def fitting(self, most: int) -> Record:
+        """This record without the oldest of its history, as far as it has more than `most` bytes.
+
+        It may have more without any.
+        """
+        record = self
+        while record.history and record.size > most:
+            record = replace(record, history=record.history[:-1])
+        return record
+
     def with_inventory(self, inventory: tuple[Owned, ...]) -> Record:
         """This record with the objects that it owns."""
         return replace(self, inventory=inventory)
 
     def after(self, before: Record | None) -> Record:
-        """This record with the history that `before` leaves: what was installed until now first."""
+        """This record with the history that `before` leaves: what was installed until now first.
+
+        The oldest are left out of one that would be too large; site overlays may be.
+        """
         if before is None or not before.settled:
             return self
         known = (before.installed, *before.history)
@@ -133,7 +156,7 @@ class Record:
             for number, each in enumerate(known)
             if each != self.installed and each not in known[:number]
         ]
-        return replace(self, history=tuple(past[:MOST_PAST]))
+        return replace(self, history=tuple(past[:MOST_PAST])).fitting(_MOST_REMEMBERED)
 
     @classmethod
     def parse(cls, secret: JsonObject) -> Record:
@@ -144,7 +167,7 @@ class Record:
             texts: dict[str, Any] = {key: data[key].decode() for key in _TEXTS}
             documents = {key: json.loads(data[key]) for key in data.keys() - _TEXTS}
             journal = documents["journal"]
-            name = secret["metadata"]["name"].removeprefix("airbundle.")
+            name = secret["metadata"]["name"].removeprefix(_PREFIX)
             return cls(
                 name,
                 _past(texts | documents),
@@ -155,13 +178,15 @@ class Record:
         except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise ClusterError(
                 f"{where}: expected the record of a release, found something else ({error})",
-                "it was changed by hand, or by another version of airbundle",
+                "it was changed by hand, or by another version of airbundle; to look at it: "
+                f"kubectl -n {secret['metadata'].get('namespace')} get secret "
+                f"{secret['metadata']['name']} -o yaml",
             ) from error
 
 
 def secret_name(release: str) -> str:
     """What the record of `release` is called."""
-    return f"airbundle.{release}"
+    return f"{_PREFIX}{release}"
 
 
 def record_id(release: str, namespace: str) -> ObjectId:
@@ -215,23 +240,42 @@ def check_owner(cluster: Cluster, object_id: ObjectId, live: JsonObject) -> None
             )
 
 
-def read_records(cluster: Cluster, namespace: str) -> tuple[Record, ...]:
-    """All records in `namespace`; none when there is no such namespace."""
-    anything = record_id("", namespace)
-    return tuple(Record.parse(secret) for secret in cluster.list(anything, f"type={SECRET_TYPE}"))
+def read_records(cluster: Cluster, namespace: str, own: str | None = None) -> tuple[Record, ...]:
+    """All records in `namespace`; none when there is no such namespace.
+
+    ClusterError for one that can't be read; with `own` only when it is that release's: what
+    another one has is still known by its field manager (`check_owner`).
+    """
+    records = []
+    for name, secret in _secrets(cluster, namespace):
+        try:
+            records.append(Record.parse(secret))
+        except ClusterError:
+            if own in (None, name):
+                raise
+    return tuple(records)
+
+
+def _secrets(cluster: Cluster, namespace: str) -> list[tuple[str, JsonObject]]:
+    """The releases of `namespace` with their Secrets; others of that type are no records."""
+    found = cluster.list(record_id("", namespace), f"type={SECRET_TYPE}")
+    named = ((str(each["metadata"]["name"]), each) for each in found)
+    return [(name.removeprefix(_PREFIX), each) for name, each in named if name.startswith(_PREFIX)]
 
 
 def find_record(cluster: Cluster, name: str, namespace: str) -> Record:
-    """The record of the release `name`; UsageError, with those that are there, when it has none."""
-    records = read_records(cluster, namespace)
-    found = next((each for each in records if each.name == name), None)
-    if found is None:
-        known = ", ".join(each.name for each in records) or "none"
+    """The record of the release `name`; UsageError, with those that are there, when it has none.
+
+    ClusterError when it can't be read; how others look doesn't matter.
+    """
+    secrets = dict(_secrets(cluster, namespace))
+    if name not in secrets:
+        known = ", ".join(secrets) or "none"
         raise UsageError(
             f"release {name}: is not installed; in the namespace {namespace} there is {known}",
             "--release-namespace NAME says where else to look",
         )
-    return found
+    return Record.parse(secrets[name])
 
 
 def check_takeover(
@@ -261,7 +305,7 @@ def check_version(record: Record | None, version: str) -> None:
         raise ClusterError(
             f"release {record.name}: version {record.version} is installed, and this bundle is "
             f"the older {version}",
-            f"to go back to what was installed before: airbundle rollback {record.name}",
+            f"to go back to what was installed before: airbundle rollback {record.name} --key PUB",
         )
 
 

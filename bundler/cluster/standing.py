@@ -29,9 +29,9 @@ _DOING = {
 }
 _AGAIN = {
     "install": "`airbundle install` of the same file again continues, "
-    "`airbundle rollback {name}` goes back",
-    "rollback": "`airbundle rollback {name}` again continues",
-    "going back": "`airbundle rollback {name}` again continues",
+    "`airbundle rollback {name} --key PUB` goes back",
+    "rollback": "`airbundle rollback {name} --key PUB` again continues",
+    "going back": "`airbundle rollback {name} --key PUB` again continues",
     "uninstall": "`airbundle uninstall {name}` again continues",
 }
 # A first install has nothing to go back to.

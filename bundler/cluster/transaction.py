@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from bundler.cluster.apply import Checks, StoppedError, apply, with_more
 from bundler.cluster.client import Cluster
 from bundler.cluster.lease import held
-from bundler.cluster.present import Intent, Prepared, prepare
+from bundler.cluster.present import Intent, Prepared, is_ours, prepare
 from bundler.cluster.push import PushedBundle
-from bundler.cluster.release import Record, record_id
+from bundler.cluster.release import Record, is_made_by_releases, record_id
 from bundler.cluster.removal import plan_removal, remove
 from bundler.core.errors import BundlerError, ClusterError
 from bundler.core.objects.manifests import JsonObject, ObjectId
-from bundler.core.objects.plan import Plan
+from bundler.core.objects.plan import Plan, Present
 from bundler.core.progress import Progress
 from bundler.tools.http import Sleep
 
@@ -56,13 +56,19 @@ def transact(
     """Carry out `prepared`; when that fails, go `back`, or away where nothing was installed.
 
     The plan as it was carried out. ClusterError that says what failed and what is there now; the
-    same one when another install is going on, or went on since the plan was made.
+    same one when another install is going on, or went on since the plan was made, or somebody
+    made what it would make.
     """
     if prepared.plan.empty:
         return prepared.plan
-    _make_home(cluster, prepared)
+    fresh = _make_home(cluster, prepared)
     with held(cluster, prepared.intended.name, prepared.namespace, sleep) as lease:
         _require_unmoved(cluster, prepared)
+        for each in prepared.present:
+            # What is in a namespace made a moment ago is the cluster's: its account, say.
+            if not (fresh and ObjectId.of(each.desired).namespace == prepared.namespace):
+                _require_absent(cluster, each)
+        checks.pushed()
         guarded = replace(checks, guard=lease.require)
         try:
             return apply(cluster, prepared, pushed, guarded, progress, sleep)
@@ -87,8 +93,11 @@ def _going(
 
     def away() -> str:
         record, namespace = prepared.under_way, prepared.namespace
-        removal = plan_removal(cluster, record, namespace, data=False)
-        remove(cluster, record, namespace, removal, manner.timeout, progress, sleep)
+        made = [ObjectId.of(each.desired) for each in prepared.present if each.live is None]
+        plan = plan_removal(cluster, record, namespace, data=False, fresh=made)
+        removal = remove(
+            cluster, record, namespace, plan, manner.timeout, progress, sleep, checks.guard
+        )
         left = ", ".join(str(each.id) for each in removal.kept)
         return f"what it made was removed again{f' (kept: {left})' if left else ''}"
 
@@ -112,38 +121,60 @@ def _unasked() -> None:
     """What was asked of the earlier release when it was installed is not asked again."""
 
 
-def _undone(error: ClusterError, undo: Callable[[], str], prepared: Prepared) -> ClusterError:
+def _undone(error: StoppedError, undo: Callable[[], str], prepared: Prepared) -> ClusterError:
     """What to tell of `error`, after trying to `undo` what it left."""
     try:
         said = undo()
     except BundlerError as second:
+        why = second.halfway if isinstance(second, StoppedError) else second.message
         return ClusterError(
-            with_more(error.message, f"going back failed, too: {second.message}"),
+            with_more(error.halfway, f"going back failed, too: {why}"),
             f"the record, {_record(prepared)}, says how far it came: once the cause is gone, the "
             "same command again continues",
         )
     return ClusterError(with_more(error.message, said), error.hint)
 
 
-def _left(error: ClusterError, prepared: Prepared) -> ClusterError:
+def _left(error: StoppedError, prepared: Prepared) -> ClusterError:
     note = (
         f"it is left as it is (--keep-failed); the record, {_record(prepared)}, says so: the same "
-        f"command again continues, airbundle rollback {prepared.intended.name} goes back, and "
-        "airbundle uninstall takes it away"
+        f"command again continues, airbundle rollback {prepared.intended.name} --key PUB goes "
+        "back, and airbundle uninstall takes it away"
     )
-    return ClusterError(error.message, f"{error.hint}\n{note}" if error.hint else note)
+    return ClusterError(error.halfway, f"{error.hint}\n{note}" if error.hint else note)
 
 
 def _record(prepared: Prepared) -> ObjectId:
     return record_id(prepared.intended.name, prepared.namespace)
 
 
-def _make_home(cluster: Cluster, prepared: Prepared) -> None:
-    """The namespace of the record, where the lease lies, too."""
+def _make_home(cluster: Cluster, prepared: Prepared) -> bool:
+    """The namespace of the record, where the lease lies, too; whether it was not there."""
+    fresh = False
     own = ObjectId("v1", "Namespace", None, prepared.namespace)
     for each in (*prepared.home, *prepared.present):
         if ObjectId.of(each.desired) == own and each.live is None:
+            # Two releases that are installed first at the same time make it together.
+            _require_absent(cluster, each, shared=each in prepared.home)
             cluster.apply(each.desired)
+            fresh = True
+    return fresh
+
+
+def _require_absent(cluster: Cluster, present: Present, *, shared: bool = False) -> None:
+    """ClusterError when what was to be made is there by now, and not by us: it would become ours,
+    and go with what failed. What is `shared` may be another release's."""
+    object_id = ObjectId.of(present.desired)
+    if present.live is not None or cluster.resource(object_id) is None:
+        return
+    live = cluster.get(object_id)
+    if live is None or (shared and is_made_by_releases(live)):
+        return
+    if not is_ours(cluster, live):
+        raise ClusterError(
+            f"{object_id}: was made by somebody else since the plan was made; nothing was touched",
+            "run the same command again: the new plan says whose it is",
+        )
 
 
 def _require_unmoved(cluster: Cluster, prepared: Prepared) -> None:

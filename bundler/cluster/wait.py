@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bundler.cluster.client import Cluster
-from bundler.cluster.diagnosis import explain, hopeless
+from bundler.cluster.diagnosis import Explained, explain, hopeless
 from bundler.core.errors import ClusterError
 from bundler.core.objects import kstatus
 from bundler.core.objects.manifests import JsonObject, ObjectId
@@ -156,11 +156,11 @@ class _Wait:
         lines = [f"not ready ({ends}): {len(pending)} of {len(self.ids)} objects"]
         remedies: dict[str, None] = {}
         for number, (object_id, found) in enumerate(states):
-            lines.append(f"  {object_id}: {one_line(found.words, _WORDS)}")
-            if number < _EXPLAINED:
-                explained = explain(self.cluster, object_id)
-                lines += (f"    {line}" for line in explained.lines)
-                remedies |= dict.fromkeys(explained.remedies)
+            explained = explain(self.cluster, object_id) if number < _EXPLAINED else Explained()
+            words = f"{explained.cause}; {found.words}" if explained.cause else found.words
+            lines.append(f"  {object_id}: {one_line(words, _WORDS)}")
+            lines += (f"    {line}" for line in explained.lines)
+            remedies |= dict.fromkeys(explained.remedies)
         hint = "\n".join(remedies) or "`airbundle status` shows how far they are now"
         return NotReadyError("\n".join(lines), hint, states)
 

@@ -11,6 +11,7 @@
     ├── ToolError           6  an external program
     ├── SourceError         7  an input, or a registry
     └── ClusterError        8  the Kubernetes API
+        └── PreflightError  8  a check before an install
 
 A message names the thing, what was expected and what was found; the hint says what to do.
 Anything that is not a BundlerError is a bug and keeps its traceback.
@@ -95,3 +96,16 @@ class ClusterError(BundlerError):
     """The Kubernetes API refused, or can't be reached."""
 
     exit_code = 8
+
+
+class PreflightError(ClusterError):
+    """Checks before an install failed; `checks` are all that were made, as plain data for JSON."""
+
+    def __init__(
+        self,
+        message: str,
+        hint: str | None = None,
+        checks: Sequence[Mapping[str, object]] = (),
+    ) -> None:
+        super().__init__(message, hint)
+        self.checks = tuple(checks)

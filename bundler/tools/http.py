@@ -65,7 +65,7 @@ class Session:
     redirects of GET and HEAD are followed. `unreachable` is the error, if it is another one than
     `error`, for a connection that can't be made, or that broke. With `restarts` one that can't be
     made is tried again, too, once the server has answered. A `login` of a request answers the
-    server's challenges.
+    server's challenges. A body that is read at once may take so many seconds, `patience`.
     """
 
     client: httpx.Client
@@ -76,6 +76,7 @@ class Session:
     follows: bool = False
     unreachable: type[BundlerError] | None = None
     restarts: bool = False
+    patience: float = float("inf")
     # When the certificate of the server itself ends, once it has answered by TLS.
     certificate_ends: datetime | None = field(default=None, init=False)
     _stood: bool = field(default=False, init=False)
@@ -257,12 +258,14 @@ class Session:
             raise self.error(
                 f"{self.what}: expected a plain answer, found Content-Encoding {encoding[:100]!r}"
             )
-        body = bytearray()
+        body, until = bytearray(), time.monotonic() + self.patience
         # To its end also where there is none, or the connection can't be used again.
         for chunk in response.iter_bytes():
             body += chunk
             if len(body) > MAX_BODY:
                 raise self.error(f"{self.what}: an answer of more than {MAX_BODY} bytes")
+            if time.monotonic() > until:
+                raise self.error(f"{self.what}: an answer is not whole after {self.patience:.0f} s")
         return bytes(body)
 
 
@@ -309,6 +312,11 @@ def connect_api(
             proxy=proxy,
             verify=context,
         )
+    except UnicodeError as error:
+        raise UsageError(
+            "the login, its token say: expected ASCII characters, found others",
+            "copy it again: a quotation mark or a dash of a word processor is none of it",
+        ) from error
     except (httpx.InvalidURL, ValueError, ImportError) as error:
         # Their words may hold the proxy's password, or a token.
         raise UsageError(

@@ -8,6 +8,7 @@ import atexit
 import json
 import os
 import shutil
+import stat
 import sys
 import tempfile
 import zipfile
@@ -53,9 +54,13 @@ def _root() -> str:
     """The user's cache, for this run and the next; else a folder that is gone after this one."""
     for folder in _caches():
         try:
-            os.makedirs(folder, 0o700, exist_ok=True)
-            if _usable(folder):
-                return folder
+            # Looked at before anything is made in it, and without links from here on.
+            real = os.path.realpath(folder)
+            if not (_kept_from_others(folder) and _kept_from_others(real)):
+                continue
+            _make(real)
+            if _kept_from_others(real) and _usable(real):
+                return real
         except OSError:
             continue
     try:
@@ -77,11 +82,40 @@ def _caches() -> List[str]:  # noqa: UP006
     return [os.path.join(each, "airbundle", "installer") for each in named if os.path.isabs(each)]
 
 
+def _kept_from_others(folder: str) -> bool:
+    """Whether only we and root can put another folder in the place of this one, or of one above.
+
+    With sudo, a home may be another user's. What is not there yet is nobody's.
+    """
+    while True:
+        try:
+            found = os.lstat(folder)
+        except FileNotFoundError:
+            pass
+        else:
+            alone = stat.S_ISLNK(found.st_mode) or not found.st_mode & 0o022
+            if not alone and not found.st_mode & stat.S_ISVTX:
+                return False
+            if found.st_uid not in (0, os.geteuid()):
+                return False
+        above = os.path.dirname(folder)
+        if above == folder:
+            return True
+        folder = above
+
+
+def _make(folder: str) -> None:
+    before = os.umask(0o077)
+    try:
+        os.makedirs(folder, exist_ok=True)
+    finally:
+        os.umask(before)
+
+
 def _usable(folder: str) -> bool:
-    """Ours alone (with sudo, a home may be another user's), to be written, and to be run from."""
-    status, mount = os.stat(folder), os.statvfs(folder)
-    ours = status.st_uid == os.geteuid() and not status.st_mode & 0o022
-    return ours and os.access(folder, os.W_OK | os.X_OK) and not mount.f_flag & os.ST_NOEXEC
+    """To be written, and to be run from."""
+    noexec = os.statvfs(folder).f_flag & os.ST_NOEXEC
+    return os.access(folder, os.W_OK | os.X_OK) and not noexec
 
 
 def _refuse(expected: str, found: str, hint: str) -> None:

@@ -177,6 +177,51 @@ def test_a_folder_has_its_name_when_all_is_there(tmp_path: Path) -> None:
     assert (tmp_path / "m/models/b").stat().st_mode & 0o777 == 0o755
 
 
+def enter(path: Path) -> None:
+    with new_folder(path) as folder:
+        folder.keep([])
+
+
+@pytest.mark.parametrize("planted", [".m.partial", ".m.partial/tree"])
+def test_what_others_put_in_the_place_of_the_unfinished_is_refused(
+    tmp_path: Path, planted: str
+) -> None:
+    """Else their link would have us remove the files of another folder."""
+    victim = tmp_path / "victim"
+    (victim / "tree").mkdir(parents=True)
+    (victim / "tree/thesis").touch()
+    link = tmp_path / "far" / planted
+    link.parent.mkdir(parents=True)
+    link.symlink_to(victim)
+    with pytest.raises(UsageError, match=r"expected a folder of this user, .* found something"):
+        enter(tmp_path / "far/m")
+    assert (victim / "tree/thesis").exists()
+    assert link.is_symlink()
+
+
+@pytest.mark.needs("root")
+def test_the_unfinished_of_another_user_is_refused(tmp_path: Path) -> None:
+    (tmp_path / ".m.partial").mkdir()
+    os.chown(tmp_path / ".m.partial", 4711, 4711)
+    with pytest.raises(UsageError, match="or another user's"):
+        enter(tmp_path / "m")
+    assert os.listdir(tmp_path) == [".m.partial"]
+
+
+def test_the_unfinished_is_for_its_user_alone(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "m") as folder:
+        assert folder.partial.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(
+    "make", [os.mkdir, os.mkfifo, lambda path: os.symlink("/etc/passwd", path)]
+)
+def test_a_note_that_is_no_file_is_refused(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "x.note")
+    with pytest.raises(UsageError, match=r"x\.note: expected a regular file"):
+        NewFolder(tmp_path).notes()
+
+
 def test_an_empty_folder_of_the_name_gives_way(tmp_path: Path) -> None:
     (tmp_path / "m").mkdir()
     with new_folder(tmp_path / "m") as folder:

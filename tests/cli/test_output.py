@@ -10,6 +10,7 @@ import pytest
 
 from bundler.cli import output
 from bundler.core.digest import Descriptor, Digest
+from bundler.core.errors import PreflightError
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,13 @@ def test_a_dataclass_becomes_an_object_in_camel_case(capsys: pytest.CaptureFixtu
         "names": ["a", "b"],
         "settings": {"snake_case": "kept"},
     }
+
+
+def test_a_preflight_that_failed_says_its_checks(capsys: pytest.CaptureFixture[str]) -> None:
+    check = {"name": "GPU", "outcome": "failed", "message": "none", "remedy": None}
+    assert output.report(PreflightError("preflight: 1 failed", None, [check]), as_json=True) == 8
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert (error["checks"], error["exitCode"]) == ([check], 8)
 
 
 def test_text_is_made_only_for_people(capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,6 +48,16 @@ def test_what_changes_is_shown_by_pointer() -> None:
     ]
 
 
+def test_the_data_of_a_record_is_no_news() -> None:
+    record = ObjectId("v1", "Secret", "airbundle-system", "airbundle.app")
+    found = Difference("/data/version", "***", "***"), Difference("/metadata/labels/a", "1", "2")
+    lines = list(plan_lines(Plan(changed=(record,), differences={record: found}), done=True))
+    assert lines[1:-1] == ['    /metadata/labels/a: "1" -> "2"']
+    own = replace(record, name="login")
+    lines = list(plan_lines(Plan(changed=(own,), differences={own: found}), done=True))
+    assert lines[1] == "    /data/version: *** -> ***"
+
+
 def test_long_values_are_cut_where_they_differ() -> None:
     same = "x" * 500
     (line,) = shown(Difference("/data/text", f"{same}old{same}", f"{same}new{same}"))
@@ -67,3 +77,14 @@ def test_what_is_adopted_says_so_and_nothing_is_counted_that_is_not_there() -> N
     assert (
         list(plan_lines(plan, done=False))[-1] == "plan         1 not checked yet, 1 to take over"
     )
+
+
+def test_what_is_made_anew_is_said() -> None:
+    first, _ = plan_lines(Plan(changed=(WEB,), anew=(WEB,)), done=False)
+    assert first == f"~ {WEB}  (can't be changed: is deleted and made anew)"
+
+
+def test_a_volume_that_is_kept_is_said_to_hold_data() -> None:
+    claim = ObjectId("v1", "PersistentVolumeClaim", "serving", "data")
+    said = list(plan_lines(Plan(kept=(claim,)), done=False))
+    assert said[0] == f"! {claim}  (no longer part of it, left in place: it holds data)"

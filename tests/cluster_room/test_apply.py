@@ -78,6 +78,7 @@ def test_a_refusal_of_several_lines_says_how_far_it_came() -> None:
     deeds.names |= {"ConfigMap a/one": None, "Secret home/airbundle.app": None}
     error = room._stopped(ClusterError("not ready:\n  pod a"), deeds, prepared())
     assert isinstance(error, StoppedError)
-    assert error.message == (
+    assert error.message == "not ready:\n  pod a"
+    assert error.halfway == (
         "not ready:\n  pod a\nstopped half way, applied before: ConfigMap a/one"
     )

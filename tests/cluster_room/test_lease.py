@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -17,6 +18,8 @@ from bundler.core.objects.manifests import JsonObject
 from tests.parts.registry import Registry
 from tests.releases import namespace
 from tests.site import Field, field_of_work
+
+NOBODY = cast(Cluster, None)
 
 pytestmark = pytest.mark.needs("apiserver")
 
@@ -69,11 +72,7 @@ def test_the_second_is_refused_while_the_first_renews(on: Field) -> None:
         looks.append(seconds)
         if len(looks) == 3:
             on.cluster.replace(
-                room._lease(
-                    lease_id("app", on.mark),
-                    "elsewhere/17/boot/mark",
-                    theirs["metadata"]["resourceVersion"],
-                )
+                room._lease(lease_id("app", on.mark), "elsewhere/17/boot/mark", theirs)
             )
 
     with (
@@ -181,11 +180,11 @@ def test_one_that_can_not_be_renewed_is_lost(on: Field, monkeypatch: pytest.Monk
     def away(self: Cluster, obj: JsonObject) -> JsonObject:
         raise ClusterError("the API server is away")
 
-    monkeypatch.setattr(room, "_RENEWED", 0.1)
-    monkeypatch.setattr(room, "LASTS", 1)
+    monkeypatch.setattr(room, "_RENEWED", LASTS)
     monkeypatch.setattr(Cluster, "replace", away)
-    with held(on.cluster, "app", on.mark, never) as mine:
-        assert mine.lost.wait(30)
+    lost = pytest.raises(ClusterError, match="the lease was lost: it was not renewed for 0")
+    with held(on.cluster, "app", on.mark, never) as mine, lost:
+        mine.require()
 
 
 def test_one_that_is_renewed_late_is_kept(on: Field, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,17 +205,55 @@ def test_one_that_is_renewed_late_is_kept(on: Field, monkeypatch: pytest.MonkeyP
 
 
 def test_what_is_held_is_not_refused_until_it_is_lost() -> None:
-    mine = Held("Lease n/x")
+    mine = Held(NOBODY, room._lease(lease_id("app", "n"), "me"), room._now())
     mine.require()
     mine.lost.set()
-    with pytest.raises(ClusterError, match="Lease n/x: the lease was lost"):
+    with pytest.raises(ClusterError, match=r"Lease n/airbundle\.app: the lease was lost"):
         mine.require()
+
+
+def test_one_that_somebody_took_while_the_machine_slept_is_lost(
+    on: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with held(on.cluster, "app", on.mark, never) as mine:
+        assert took(on)
+        asleep = mine.renewed + LASTS - room._RENEWED
+        monkeypatch.setattr(room, "_now", lambda: asleep - 0.1)
+        mine.require()
+        monkeypatch.setattr(room, "_now", lambda: asleep)
+        with pytest.raises(ClusterError, match=r"was not renewed for 15 seconds \(was this"):
+            mine.require()
+
+
+def test_one_that_nobody_took_while_the_machine_slept_is_held_on(
+    on: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with held(on.cluster, "app", on.mark, never) as mine:
+        first, asleep = version(on), mine.renewed + 1000
+        monkeypatch.setattr(room, "_now", lambda: asleep)
+        mine.require()
+        assert version(on) != first
+        assert mine.renewed == asleep
+
+
+def test_one_that_was_taken_away_is_lost_and_not_made_anew(
+    on: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an API server does with a PUT of a Lease that is not there, unless it has a uid."""
+    monkeypatch.setattr(room, "_RENEWED", 0.01)
+    with held(on.cluster, "app", on.mark, never) as mine:
+        found = on.get(lease_id("app", on.mark))
+        assert found is not None
+        on.cluster.delete(lease_id("app", on.mark), found["metadata"]["uid"])
+        assert mine.lost.wait(30)
+        assert on.get(lease_id("app", on.mark)) is None
 
 
 def took(on: Field) -> bool:
     """Somebody takes it, unless it was renewed in the same moment."""
     try:
-        on.cluster.replace(room._lease(lease_id("app", on.mark), "elsewhere/17/b/m", version(on)))
+        there = on.get(lease_id("app", on.mark))
+        on.cluster.replace(room._lease(lease_id("app", on.mark), "elsewhere/17/b/m", there))
     except ConflictError:
         return False
     return True

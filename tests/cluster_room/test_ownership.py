@@ -12,7 +12,7 @@ from bundler.cluster.unasked import check_schemas
 from bundler.core.errors import ClusterError
 from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.core.objects.plan import Present, Taken
-from tests.releases import config_map, crd
+from tests.releases import config_map, crd, namespace
 
 ONE = config_map("serving", "one", key="ours")
 TAKEN = (Taken(".data.key", '"helm"'), Taken(".data.more", '"kubectl" using v1'))
@@ -42,6 +42,26 @@ def test_fields_of_others_are_refused_one_by_one() -> None:
     expected = r'others: \.data\.key of "helm", \.data\.more of "kubectl" using v1$'
     with pytest.raises(ClusterError, match=expected):
         check_claims((ours,))
+
+
+def test_what_others_changed_of_ours_is_given_back_its_values() -> None:
+    drifted = Present(ONE, ONE, ONE, taken=TAKEN)
+    with pytest.raises(ClusterError) as caught:
+        check_claims((drifted,))
+    assert "of the release's objects were changed by others" in str(caught.value.hint)
+    assert "--take-ownership gives them the bundle's values again" in str(caught.value.hint)
+    theirs = Present(ONE, found("helm"), ONE, foreign=True)
+    with pytest.raises(ClusterError) as caught:
+        check_claims((drifted, theirs))
+    assert "all of this becomes the release's" in str(caught.value.hint)
+
+
+def test_a_namespace_of_others_is_used_unless_its_fields_are_theirs() -> None:
+    space = namespace("serving")
+    shared = Present(space, space, space, foreign=True)
+    check_claims((shared,))
+    with pytest.raises(ClusterError, match=r"Namespace serving: expected its fields to be ours"):
+        check_claims((replace(shared, taken=TAKEN),))
 
 
 def test_what_is_ours_or_new_is_not_refused() -> None:

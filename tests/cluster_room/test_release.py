@@ -51,6 +51,16 @@ def test_a_record_remembers_so_many_and_no_more() -> None:
     assert len(record.history) == MOST_PAST
 
 
+def test_a_history_that_would_fill_the_record_loses_its_oldest() -> None:
+    record = Record("app", PAST, ())
+    for number in range(5):
+        past = replace(PAST, version=f"2.{number}.0", overlay="x" * 300 * 1024)
+        record = Record("app", past, ()).after(record)
+    assert [each.version for each in record.history] == ["2.3.0"]
+    assert 600 * 1024 < record.size < 768 * 1024
+    assert Record("app", replace(PAST, overlay="x" * 800 * 1024), ()).after(record).history == ()
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [

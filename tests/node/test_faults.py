@@ -76,7 +76,9 @@ def test_killed_it_is_run_again(on: Field, moment: str, monkeypatch: pytest.Monk
         assert left is None or f"process {process.pid}" in lease.holder_of(left)
     acquire = lease._acquire
 
-    def at_once(cluster: Cluster, object_id: ObjectId, me: str, sleep: object) -> JsonObject:
+    def at_once(
+        cluster: Cluster, object_id: ObjectId, me: str, sleep: object
+    ) -> tuple[JsonObject, float]:
         def unasked(seconds: float) -> None:
             pytest.fail("it waited for a process that is dead")
 

@@ -121,6 +121,35 @@ def test_a_cache_of_another_user_is_not_used(file: Path, tmp_path: Path) -> None
     assert start(file, env=env).stdout.startswith(f"{tmp_path}/airbundle-")
 
 
+def test_a_home_that_others_can_swap_is_not_used(file: Path, tmp_path: Path) -> None:
+    """Were the cache in it made by us: it could be renamed, and another put in its place."""
+    home = tmp_path / "shared" / "home"
+    home.mkdir(parents=True)
+    env = {"HOME": str(home), "TMPDIR": str(tmp_path)}
+    home.parent.chmod(0o777)
+    assert start(file, env=env).stdout.startswith(f"{tmp_path}/airbundle-")
+    assert os.listdir(home) == []
+    home.parent.chmod(0o1777)
+    assert start(file, env=env).stdout.startswith(f"{home}/.cache/airbundle/")
+    assert (home / ".cache").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_home_of_another_user_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = str(tmp_path / "home" / ".cache")
+    assert zipapp_main._kept_from_others(home)
+    lstat = os.lstat
+
+    def of_another(path: str) -> os.stat_result:
+        fields = list(lstat(path))
+        fields[4] = 4711 if path == str(tmp_path) else fields[4]
+        return os.stat_result(fields)
+
+    monkeypatch.setattr(os, "lstat", of_another)
+    assert not zipapp_main._kept_from_others(home)
+
+
 def test_other_packages_of_the_user_do_not_come_first(file: Path, tmp_path: Path) -> None:
     (tmp_path / "evil").mkdir()
     (tmp_path / "evil" / "program.py").write_text("def main(): print('evil')\n")

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bundler.cluster.client.refusals import hint_for
+from bundler.cluster.client.secretvalues import unsaid
 from bundler.core.errors import ClusterError
 from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.tools.http import TEMPORARY, Answer
@@ -113,9 +114,14 @@ def untrusted(error: UnreachableError, attempts: int) -> ClusterError:
     )
 
 
-def content(answer: Answer, verb: str, what: str) -> JsonObject:
-    """The JSON object of `answer`; ClusterError, with `verb` and `what`, for a refusal."""
+def content(answer: Answer, verb: str, what: str, sent: JsonObject | None = None) -> JsonObject:
+    """The JSON object of `answer`; ClusterError, with `verb` and `what`, for a refusal.
+
+    Where a Secret was `sent`, that doesn't show its values.
+    """
     found = parsed(answer)
+    if answer.status >= 400 and sent is not None:
+        found = found | {"message": unsaid(str(found.get("message", "")), sent)}
     if answer.status >= 400 or not found:
         raise _refusal(answer.status, found, verb, what)
     return found

@@ -26,6 +26,7 @@ from bundler.cluster.client.answers import (
     with_metadata,
 )
 from bundler.cluster.client.login import Login
+from bundler.cluster.client.secretvalues import require_texts
 from bundler.core.errors import ClusterError
 from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.tools.http import Answer, Session, pause
@@ -141,9 +142,9 @@ class Cluster:
         if answer.status != 404:
             content(answer, "delete", str(object_id))
 
-    def read(self, path: str) -> JsonObject:
+    def read(self, path: str, *, attempts: int = ATTEMPTS) -> JsonObject:
         """The JSON object at a plain path of the server, ``/version`` say."""
-        return content(self._send("GET", path), "read", path)
+        return content(self._send("GET", path, attempts=attempts), "read", path)
 
     def logs(self, pod: ObjectId, container: str, lines: int, *, previous: bool = False) -> str:
         """The last `lines` that a container wrote, at most 1 MiB; `previous`: before it restarted.
@@ -208,6 +209,7 @@ class Cluster:
         # A review is asked for without a name.
         metadata = {"name": obj["kind"].lower()} | obj.get("metadata", {})
         object_id = ObjectId.of(obj | {"metadata": metadata})
+        require_texts(obj, str(object_id))
         answer = self._send(
             method,
             self._path(object_id, collection=method == "POST"),
@@ -215,7 +217,7 @@ class Cluster:
             headers=headers,
             content=json.dumps(obj).encode(),
         )
-        return with_metadata(content(answer, verb, str(object_id)), str(object_id))
+        return with_metadata(content(answer, verb, str(object_id), obj), str(object_id))
 
     def _discover(self, api_version: str) -> dict[str, ApiResource]:
         root = "/apis" if "/" in api_version else "/api"

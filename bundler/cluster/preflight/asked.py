@@ -101,7 +101,7 @@ class Asked:
         That it can't be read is told by others: `rights`, or the plan.
         """
         try:
-            records = read_records(self.cluster, self.needs.namespace)
+            records = read_records(self.cluster, self.needs.namespace, self.needs.name)
         except ClusterError:
             return ()
         mine = next((each for each in records if each.name == self.needs.name), None)

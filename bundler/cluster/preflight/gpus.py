@@ -19,6 +19,10 @@ from bundler.core.preflight.quantity import in_bytes
 from bundler.core.preflight.workloads import Workload, devices
 
 _DRIVER = "install a newer driver on these nodes, or ask for a bundle whose image has an older CUDA"
+_SCALED = (
+    "\na pool of nodes that is scaled to zero has no devices yet: scale it to one node, or let "
+    "the autoscaler know what its nodes offer (labels or tags of the pool), and look again"
+)
 _MEMORY = (
     "use nodes with larger devices or MIG profiles, more devices for each pod, or a smaller model"
 )
@@ -46,7 +50,7 @@ def _missing(asked: Asked, has: str, found: set[str]) -> Iterator[Checked]:
                     "warning" if asked.grows else "failed",
                     f"{each.id}: asks for {amount} {name}, which no node offers; the nodes have "
                     f"{has or 'no devices at all'}{more}",
-                    _remedy(name),
+                    f"{_remedy(name)}{_SCALED if asked.grows else ''}",
                 )
 
 
@@ -106,7 +110,13 @@ def _refused(image: str, wanted: cuda.Cuda, node: Node) -> str | None:
 
 def device_memory(asked: Asked) -> Iterator[Checked]:
     """The models of each pod against the memory of the devices that it asks for."""
-    yield from or_fine(_memories(asked), "GPU memory", "the devices hold the models' weights")
+    wanted = {name for each in asked.workloads for name in devices(each.requests)}
+    there = offered(asked.nodes).keys()
+    if wanted and not wanted & there:
+        yield Checked("GPU memory", "skipped", "no node has the devices that pods ask for")
+        return
+    fine = "the devices hold the models' weights" if wanted else "no pod asks for a device"
+    yield from or_fine(_memories(asked), "GPU memory", fine)
 
 
 def _memories(asked: Asked) -> Iterator[Checked]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from bundler.cluster.preflight.asked import Asked
 from bundler.core.preflight.checked import Checked, Outcome, or_fine
 from bundler.core.preflight.nodes import Node
 from bundler.core.preflight.placing import Shortage, shortages
-from bundler.core.preflight.workloads import devices
+from bundler.core.preflight.workloads import Workload, devices
 
 _MOST = 5
 
@@ -21,30 +21,44 @@ def nodes(asked: Asked) -> Iterator[Checked]:
         yield Checked(
             "nodes",
             "warning" if asked.grows or not asked.workloads else "failed",
-            f"none of {len(found)} nodes takes pods{_ailing(ailing)}{_grown(asked)}",
+            f"none of {_count(found)} takes pods{_ailing(ailing)}{_grown(asked)}",
             "join a node to the cluster, or mend those that are there: kubectl describe node",
         )
     elif ailing:
         yield Checked(
             "nodes",
             "warning",
-            f"{len(found) - len(ailing)} of {len(found)} nodes take pods{_ailing(ailing)}",
+            f"{len(found) - len(ailing)} of {_count(found)} take pods{_ailing(ailing)}",
             "kubectl describe node says why; kubectl uncordon NODE lets pods in again",
         )
     else:
-        yield Checked("nodes", "ok", f"{len(found)} nodes, all of them ready")
+        yield Checked(
+            "nodes",
+            "ok",
+            f"{_count(found)}, all of them ready" if len(found) > 1 else "1 node, which is ready",
+        )
 
 
 def room(asked: Asked) -> Iterator[Checked]:
     """A failure for each workload that does not find room for all of its pods."""
-    total = sum(each.replicas for each in asked.workloads)
-    yield from or_fine(_shortages(asked), "room for pods", f"{total} pods find room")
-
-
-def _shortages(asked: Asked) -> Iterator[Checked]:
     # Devices that no node has are the finding of `gpus`, under their name.
     there = {name for node in asked.nodes for name in devices(node.allocatable)}
     mine = [each for each in asked.workloads if not devices(each.requests).keys() - there]
+    total = sum(each.replicas for each in mine)
+    if mine or not asked.workloads:
+        found = _shortages(asked, mine)
+        yield from or_fine(found, "room for pods", f"{total} pods find room")
+    for each in asked.workloads:
+        if each not in mine:
+            yield Checked(
+                "room for pods",
+                "skipped",
+                f"{each.id}: not judged before a node offers the devices that it asks for",
+                "look again with `airbundle doctor` when they are there",
+            )
+
+
+def _shortages(asked: Asked, mine: Sequence[Workload]) -> Iterator[Checked]:
     for short in shortages(mine, asked.nodes, asked.needs.platforms):
         workload = short.workload
         outcome: Outcome = "failed"
@@ -60,6 +74,10 @@ def _shortages(asked: Asked) -> Iterator[Checked]:
             "free or add nodes, mend their labels and taints, or set fewer replicas (a parameter "
             "of the bundle, if it has one)",
         )
+
+
+def _count(found: Sequence[Node]) -> str:
+    return "1 node" if len(found) == 1 else f"{len(found)} nodes"
 
 
 def _ailing(found: Iterable[Node]) -> str:

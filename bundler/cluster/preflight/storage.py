@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 
-from bundler.cluster.preflight.asked import Asked
+from bundler.cluster.preflight.asked import Asked, UnseenError
 from bundler.core.objects.manifests import ObjectId
 from bundler.core.preflight.checked import Checked, or_fine
-from bundler.core.preflight.storage import Claim, claimed, default_classes, shortage
+from bundler.core.preflight.storage import (
+    Claim,
+    claimed,
+    default_classes,
+    fits_by_hand,
+    shortage,
+)
 
 _NAME = "storage"
 
@@ -50,10 +56,12 @@ def _class_of(asked: Asked, claim: Claim) -> Generator[Checked, None, str | None
     if claim.storage_class is None:
         default = default_classes(classes)
         if not default:
+            perhaps = _perhaps_by_hand(asked, claim)
             yield Checked(
                 _NAME,
-                "failed",
-                f"{claim.id}: names no storage class, and the cluster has no default one; {known}",
+                "warning" if perhaps else "failed",
+                f"{claim.id}: names no storage class, and the cluster has no default one; "
+                f"{known}{perhaps}",
                 "mark one: kubectl annotate storageclass NAME "
                 "storageclass.kubernetes.io/is-default-class=true",
             )
@@ -68,6 +76,17 @@ def _class_of(asked: Asked, claim: Claim) -> Generator[Checked, None, str | None
         )
         return None
     return claim.storage_class
+
+
+def _perhaps_by_hand(asked: Asked, claim: Claim) -> str:
+    """That a PersistentVolume without a class may do for `claim`, in words; empty if none does."""
+    try:
+        volumes = asked.listed("v1", "PersistentVolume")
+    except UnseenError as error:
+        return f"; a volume without a class may be there: {error.message}"
+    coming = [obj for obj in asked.needs.objects if obj["kind"] == "PersistentVolume"]
+    found = next((each for each in (*volumes, *coming) if fits_by_hand(claim, each)), None)
+    return f"; the PersistentVolume {found['metadata']['name']} may do" if found else ""
 
 
 def _static(asked: Asked, claim: Claim) -> Iterator[Checked]:

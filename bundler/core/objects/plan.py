@@ -85,6 +85,7 @@ class Plan:
     objects that the previous release made and this one lacks; `kept` are those of them that
     stay, because deleting them would delete more (see `KEPT_KINDS`). `differences` has those of
     each object that is adopted or changed, `taken` the fields that are taken over from others.
+    Those `anew` can't be changed, and are deleted and made again.
     """
 
     created: tuple[ObjectId, ...] = field(default=())
@@ -96,6 +97,7 @@ class Plan:
     kept: tuple[ObjectId, ...] = field(default=())
     differences: Mapping[ObjectId, tuple[Difference, ...]] = field(default_factory=dict)
     taken: Mapping[ObjectId, tuple[Taken, ...]] = field(default_factory=dict)
+    anew: tuple[ObjectId, ...] = field(default=())
 
     @property
     def empty(self) -> bool:
@@ -104,7 +106,7 @@ class Plan:
         return not any(done)
 
     def to_json(self) -> dict[str, list[dict[str, object]]]:
-        """The lists, with each object's id in full; `differences` and `taken` where it has some."""
+        """The lists, with ids in full; `differences`, `taken` and `anew` where there are any."""
         return {name: [self._described(each) for each in getattr(self, name)] for name in LISTS}
 
     def _described(self, object_id: ObjectId) -> dict[str, object]:
@@ -113,6 +115,7 @@ class Plan:
             id_to_json(object_id)
             | ({} if found is None else {"differences": found})
             | ({} if taken is None else {"taken": taken})
+            | ({"anew": True} if object_id in self.anew else {})
         )
 
 
@@ -156,6 +159,7 @@ def make_plan(
             if each.change in ("adopted", "changed")
         },
         taken={ObjectId.of(each.desired): each.taken for each in present if each.taken},
+        anew=tuple(ObjectId.of(each.desired) for each in present if each.anew),
     )
 
 
@@ -179,7 +183,36 @@ def inventory(
 
 
 def _made(present: Present, before: Mapping[Identity, bool]) -> bool:
-    return present.live is None or before.get(identity(ObjectId.of(present.desired)), False)
+    known = before.get(identity(ObjectId.of(present.desired)))
+    if present.live is None or known is not None:
+        return present.live is None or bool(known)
+    # What an uninstall left of the same release: it applied this, and nobody else wrote it.
+    return not present.foreign and len(_writers(present.live)) == 1
+
+
+def _writers(live: JsonObject) -> frozenset[str]:
+    """Who wrote `live`, apart from what controllers note of it.
+
+    https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
+    """
+    entries = live["metadata"].get("managedFields") or []
+    return frozenset(
+        str(each.get("manager"))
+        for each in entries
+        if not (each.get("subresource") or _is_note(each))
+    )
+
+
+def _is_note(entry: JsonObject) -> bool:
+    """Whether this is an update of annotations, finalizers and a claim's volume only."""
+    fields = entry.get("fieldsV1") or {}
+    metadata, spec = fields.get("f:metadata") or {}, fields.get("f:spec") or {}
+    return (
+        entry.get("operation") == "Update"
+        and fields.keys() <= {"f:metadata", "f:spec"}
+        and metadata.keys() <= {"f:annotations", "f:finalizers"}
+        and spec.keys() <= {"f:volumeName"}
+    )
 
 
 def identity(object_id: ObjectId) -> Identity:

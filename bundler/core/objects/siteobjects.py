@@ -33,21 +33,18 @@ def site_objects(
     what is asked for and not given, given and not asked for, or can't be used.
     """
     host = SiteRegistry.parse(registry).registry.host
+    _require_given(site, credentials, ca, host)
     objects: list[JsonObject] = []
-    if site.pull_secret is not None:
-        if credentials is None:
-            raise _missing(_CREDENTIALS, "pullSecret", f"a Docker config with the login for {host}")
+    if site.pull_secret is not None and credentials is not None:
         login = {".dockerconfigjson": _base64(pull_credentials(credentials, host))}
         secret = {"apiVersion": "v1", "kind": "Secret", "type": PULL_SECRET_TYPE, "data": login}
         objects += _each(site.pull_secret, secret)
-    elif credentials is not None:
+    elif site.pull_secret is None and credentials is not None:
         raise UsageError(
             f"{_CREDENTIALS}: this bundle makes no use of it: its spec has no site.pullSecret",
             "leave it out; airbundle itself logs in as Docker does (DOCKER_CONFIG)",
         )
-    if site.ca is not None:
-        if ca is None:
-            raise _missing(_CA, "ca", "the site's own CA, in PEM")
+    if site.ca is not None and ca is not None:
         config_map = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"ca.crt": authority(ca)}}
         objects += _each(site.ca, config_map)
     return tuple(objects)
@@ -145,10 +142,20 @@ def _each(wanted: SiteObject, content: JsonObject) -> list[JsonObject]:
     ]
 
 
-def _missing(option: str, section: str, what: str) -> UsageError:
-    return UsageError(
-        f"{option}: this bundle needs it (site.{section}), found none", f"give it a file: {what}"
-    )
+def _require_given(site: SiteNeeds, credentials: bytes | None, ca: str | None, host: str) -> None:
+    """UsageError that names each file that `site` asks for and that is not there."""
+    missing = []
+    if site.pull_secret is not None and credentials is None:
+        missing.append((_CREDENTIALS, "pullSecret", f"a Docker config with the login for {host}"))
+    if site.ca is not None and ca is None:
+        missing.append((_CA, "ca", "the site's own CA, in PEM"))
+    if missing:
+        said = "; ".join(
+            f"{option}: this bundle needs it (site.{section}), found none"
+            for option, section, _ in missing
+        )
+        hints = (f"{option}: give it a file: {what}" for option, _, what in missing)
+        raise UsageError(said, "\n".join(hints))
 
 
 def _no_config() -> UsageError:

@@ -33,7 +33,7 @@ def deployment(obj: JsonObject) -> State:
         _of(updated, wanted, "replicas of the new version"),
         _of(number(status, "availableReplicas", 0), updated, "replicas available"),
         _of(number(status, "readyReplicas", 0), wanted, "replicas ready"),
-        _surplus(there, wanted),
+        _surplus(there, wanted, earlier=there - updated),
     )
     if short is not None:
         paused = part(obj, "spec").get("paused") is True
@@ -173,8 +173,11 @@ def _of(have: int, want: int, what: str) -> tuple[bool, str]:
     return have < want, f"{have} of {want} {what}"
 
 
-def _surplus(there: int, wanted: int) -> tuple[bool, str]:
-    return there > wanted, f"{there - wanted} replicas too many are still to end"
+def _surplus(there: int, wanted: int, earlier: int = 0) -> tuple[bool, str]:
+    """More than wanted: `earlier` ones, of the version before, or simply too many."""
+    count, which = (earlier, "of the earlier version") if earlier else (there - wanted, "too many")
+    replicas = f"1 replica {which} is" if count == 1 else f"{count} replicas {which} are"
+    return there > wanted, f"{replicas} still to end"
 
 
 def _first_short(*lacks: tuple[bool, str]) -> State | None:

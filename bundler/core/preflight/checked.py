@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
-from bundler.core.errors import ClusterError
+from bundler.core.errors import PreflightError
 
 Outcome = Literal["ok", "warning", "failed", "skipped"]
 
@@ -35,7 +35,7 @@ def or_fine(found: Iterable[Checked], name: str, fine: str) -> Iterator[Checked]
 
 
 def require_passed(checked: Sequence[Checked]) -> None:
-    """ClusterError (exit 8) that names every check that failed, each with its remedy."""
+    """PreflightError (exit 8) that names every check that failed, each with its remedy."""
     failed = [each for each in checked if each.outcome == "failed"]
     if not failed:
         return
@@ -43,7 +43,8 @@ def require_passed(checked: Sequence[Checked]) -> None:
     remedies = dict.fromkeys(
         f"{each.name}: {line}" for each in failed for line in (each.remedy or "").splitlines()
     )
-    raise ClusterError(
+    raise PreflightError(
         f"preflight: {len(failed)} of {len(checked)} checks failed, nothing was changed:{named}",
         "\n".join(remedies) or None,
+        [asdict(each) for each in checked],
     )

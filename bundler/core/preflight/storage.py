@@ -28,6 +28,7 @@ class Claim:
     storage_class: str | None
     count: int = 1
     volume: str | None = None
+    modes: frozenset[str] = frozenset()
 
 
 def claims_of(objects: Sequence[JsonObject], found: Sequence[Workload]) -> tuple[Claim, ...]:
@@ -59,7 +60,8 @@ def _from(
 ) -> Claim:
     size = quantity(lookup(spec, "resources", "requests", "storage") or 0)
     storage_class = spec.get("storageClassName", annotated)
-    return Claim(object_id, size, storage_class, count, spec.get("volumeName") or None)
+    modes = frozenset(map(str, spec.get("accessModes") or ()))
+    return Claim(object_id, size, storage_class, count, spec.get("volumeName") or None, modes)
 
 
 def _templates(obj: JsonObject) -> list[Claim]:
@@ -101,6 +103,23 @@ def default_classes(classes: Iterable[JsonObject]) -> tuple[str, ...]:
         found, key=lambda each: str(each["metadata"].get("creationTimestamp", "")), reverse=True
     )
     return tuple(each["metadata"]["name"] for each in newest)
+
+
+def fits_by_hand(claim: Claim, volume: JsonObject) -> bool:
+    """Whether the PersistentVolume `volume`, made by hand, may become that of `claim`.
+
+    It has no class, is nobody's yet and is large enough, and has the claim's access modes.
+    """
+    spec, modes = volume.get("spec") or {}, claim.modes
+    free = lookup(volume, "status", "phase") in (None, "Available", "Pending")
+    large = quantity(lookup(spec, "capacity", "storage") or 0) >= claim.size
+    return (
+        free
+        and large
+        and not spec.get("storageClassName")
+        and not spec.get("claimRef")
+        and modes <= frozenset(spec.get("accessModes") or ())
+    )
 
 
 def shortage(name: str, claims: Sequence[Claim], capacities: Sequence[JsonObject]) -> str | None:

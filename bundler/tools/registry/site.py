@@ -17,6 +17,8 @@ from bundler.tools.registry.credentials import find_credentials
 from bundler.tools.registry.login import Login, Logins, has_ended
 
 MAX_MANIFEST = 4 * 1024**2
+# Seconds for a manifest, or whatever else but a blob, from its first byte to its last.
+_PATIENCE = 60.0
 CONTENT_DIGEST = "docker-content-digest"
 # Without these a registry may translate a manifest into an older type, or hide it.
 ACCEPT = ", ".join(
@@ -65,6 +67,7 @@ class Site:
             sleep,
             follows=True,
             restarts=True,
+            patience=_PATIENCE,
         )
         self._actions = actions
         self._logins = Logins(self.session.what, host, find_credentials)

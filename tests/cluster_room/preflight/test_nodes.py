@@ -56,6 +56,11 @@ def test_without_nodes_no_pod_runs(scene: Scene) -> None:
         assert "the cluster autoscaler may make more" in found.message
 
 
+def test_one_node_is_one(scene: Scene) -> None:
+    scene.node("one")
+    assert scene.one("nodes", scene.web()).message == "1 node, which is ready"
+
+
 def test_nodes_in_trouble_are_named(scene: Scene) -> None:
     scene.node("one")
     scene.node("two", cordoned=True)
@@ -122,9 +127,12 @@ def test_a_device_that_no_node_offers_is_found(scene: Scene, wanted: str, remedy
         "2 nvidia.com/mig-3g.40gb on 1 nodes"
     )
     assert remedy in str(found.remedy)
-    assert scene.one("room for pods", scene.web(**asking(wanted))).outcome == "ok"
+    for name in ("room for pods", "GPU memory"):
+        assert scene.one(name, scene.web(**asking(wanted))).outcome == "skipped"
     with growing(scene):
-        assert scene.one("GPU", scene.web(**asking(wanted))).outcome == "warning"
+        scaled = scene.one("GPU", scene.web(**asking(wanted)))
+        assert scaled.outcome == "warning"
+        assert "scaled to zero" in str(scaled.remedy)
 
 
 def test_gpus_that_are_there_pass_until_they_are_too_few(scene: Scene) -> None:

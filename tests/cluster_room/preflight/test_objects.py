@@ -118,6 +118,19 @@ def storage_class(scene: Scene, *, default: bool = False) -> JsonObject:
     }
 
 
+def by_hand(scene: Scene, size: str) -> JsonObject:
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": f"{scene.mark}-{size.lower()}"},
+        "spec": {
+            "capacity": {"storage": size},
+            "accessModes": ["ReadWriteOnce", "ReadOnlyMany"],
+            "hostPath": {"path": "/nowhere"},
+        },
+    }
+
+
 def test_a_missing_storage_class_is_found(scene: Scene) -> None:
     wanting = claim(scene, storageClassName=f"{scene.mark}-disk")
     found = scene.one("storage", wanting)
@@ -135,6 +148,14 @@ def test_without_a_class_there_must_be_a_default_one(scene: Scene) -> None:
     assert "names no storage class, and the cluster has no default one" in found.message
     scene.make(storage_class(scene, default=True))
     assert scene.one("storage", claim(scene)).outcome == "ok"
+
+
+def test_without_any_class_a_volume_made_by_hand_may_do(scene: Scene) -> None:
+    # On a server without controllers a volume that was there once never goes.
+    assert scene.one("storage", claim(scene), by_hand(scene, "5Gi")).outcome == "failed"
+    found = scene.one("storage", claim(scene), by_hand(scene, "20Gi"))
+    assert found.outcome == "warning"
+    assert f"the PersistentVolume {scene.mark}-20gi may do" in found.message
 
 
 def test_a_claim_that_is_there_needs_no_class(scene: Scene) -> None:

@@ -241,7 +241,15 @@ SAID = (
             {"replicas": 3, "updatedReplicas": 2, "availableReplicas": 2, "readyReplicas": 2},
             {"replicas": 2},
         ),
-        ("in progress", "1 replicas too many are still to end"),
+        ("in progress", "1 replica of the earlier version is still to end"),
+    ),
+    (
+        live(
+            "apps/v1 Deployment",
+            {"replicas": 4, "updatedReplicas": 4, "availableReplicas": 4, "readyReplicas": 4},
+            {"replicas": 2},
+        ),
+        ("in progress", "2 replicas too many are still to end"),
     ),
     (
         live("apps/v1 Deployment", conditions(condition("Progressing", "False", *("",) * 2))),

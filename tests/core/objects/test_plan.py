@@ -68,6 +68,14 @@ def test_a_plan_in_json_has_what_differs() -> None:
     assert changed["differences"] == (Difference("/data/text", "a", "b"),)
 
 
+def test_a_plan_says_what_is_made_anew() -> None:
+    old, new = (config_map("serving", "one", text=text) for text in "ab")
+    plan = make_plan([replace(there(old, new), anew=True)], (), ())
+    assert (plan.changed, plan.anew) == ((oid("one"),), (oid("one"),))
+    assert plan.to_json()["changed"][0]["anew"] is True
+    assert "anew" not in make_plan([there(old, new)], (), ()).to_json()["changed"][0]
+
+
 def test_nothing_to_do_is_an_empty_plan() -> None:
     assert make_plan([there(config_map("serving", "same"))], (), ()).empty
 
@@ -157,3 +165,35 @@ def test_what_waits_for_a_namespace_or_a_kind_cannot_be_checked() -> None:
     waiting = {identity(ObjectId.of(obj)) for obj in (inside, thing)}
     assert uncheckable(objects, moving, moving) == waiting
     assert uncheckable(objects, (), ()) == frozenset()
+
+
+OURS: JsonObject = {"manager": "airbundle:system/app", "operation": "Apply", "fieldsV1": {}}
+BOUND: JsonObject = {
+    "manager": "kube-controller-manager",
+    "operation": "Update",
+    "fieldsV1": {"f:metadata": {"f:annotations": {}}, "f:spec": {"f:volumeName": {}}},
+}
+STATUS: JsonObject = {"manager": "c", "operation": "Update", "subresource": "status"}
+
+
+@pytest.mark.parametrize(
+    ("entries", "made"),
+    [
+        ([OURS], True),
+        ([OURS, BOUND, STATUS], True),
+        ([OURS, BOUND | {"operation": "Apply"}], False),
+        ([OURS, BOUND | {"fieldsV1": {"f:spec": {"f:resources": {}}}}], False),
+        ([OURS, BOUND | {"fieldsV1": {"f:metadata": {"f:labels": {}}}}], False),
+        ([OURS, BOUND | {"fieldsV1": {"f:data": {}}}], False),
+        ([], False),
+    ],
+)
+def test_what_nobody_else_wrote_was_made_by_the_release(
+    entries: list[JsonObject], made: bool
+) -> None:
+    live = config_map("serving", "left")
+    live["metadata"]["managedFields"] = entries
+    left = there(live)
+    assert inventory([left], (), ()) == (Owned(oid("left"), made),)
+    assert inventory([left], [Owned(oid("left"), False)], ()) == (Owned(oid("left"), False),)
+    assert inventory([replace(left, foreign=True)], (), ()) == (Owned(oid("left"), False),)

@@ -57,6 +57,15 @@ def test_both_are_made_in_each_namespace() -> None:
     assert site_objects(NEEDS, LOGIN, PEM, registry=HOST) == made
 
 
+def test_all_files_that_are_missing_are_named_at_once() -> None:
+    with pytest.raises(
+        UsageError, match=r"site\.pullSecret.*; --registry-ca: .*site\.ca"
+    ) as caught:
+        site_objects(NEEDS, None, None, registry=HOST)
+    hints = str(caught.value.hint).splitlines()
+    assert [hint.partition(":")[0] for hint in hints] == ["--registry-credentials", "--registry-ca"]
+
+
 def test_a_new_password_is_masked_in_a_plan() -> None:
     old, new = (
         site_objects(NEEDS, each, PEM, registry=HOST)[0]

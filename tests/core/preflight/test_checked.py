@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bundler.core.errors import ClusterError
+from bundler.core.errors import PreflightError
 from bundler.core.preflight.checked import Checked, or_fine, require_passed
 
 
@@ -22,7 +22,7 @@ def test_all_failures_are_named_at_once_with_their_remedies() -> None:
         Checked("storage", "failed", "no class", "make one\nor name another"),
         Checked("storage", "failed", "no class at all", "make one"),
     ]
-    with pytest.raises(ClusterError) as caught:
+    with pytest.raises(PreflightError) as caught:
         require_passed(found)
     assert caught.value.exit_code == 8
     assert caught.value.message.splitlines() == [
@@ -36,6 +36,10 @@ def test_all_failures_are_named_at_once_with_their_remedies() -> None:
         "storage: make one",
         "storage: or name another",
     ]
+    assert [each["outcome"] for each in caught.value.checks] == [
+        "failed", "warning", "failed", "failed",
+    ]  # fmt: skip
+    assert caught.value.checks[1]["remedy"] == "set it"
 
 
 def test_where_nothing_is_found_all_is_well() -> None:
