@@ -201,6 +201,7 @@ def test_the_record_s_namespace_stays_for_things_of_others(on: Field) -> None:
     theirs = on.settings("theirs")
     theirs["metadata"]["namespace"] = on.home
     on.write("kubectl", theirs)
+    assert space(on.home) not in away(on, dry_run=True).removed
     assert space(on.home) not in away(on).removed
     assert not gone(on, space(on.home))
 
