@@ -31,25 +31,28 @@ pytestmark = pytest.mark.needs("root")
 # Creates the pods of every Deployment as a dry run: the namespace's own admission judges them.
 _ADMIT = """
 import json, sys
-from lightkube import Client, KubeConfig
-from lightkube.core.exceptions import ApiError
-from lightkube.models.meta_v1 import ObjectMeta
-from lightkube.resources.apps_v1 import Deployment
-from lightkube.resources.core_v1 import Pod
+from contextlib import closing
+from pathlib import Path
+from bundler.cluster.client import open_cluster
+from bundler.core.errors import ClusterError
+from bundler.core.objects.manifests import ObjectId
 
-client = Client(KubeConfig.from_file(sys.argv[1]))
-deployment = client.get(Deployment, "server", namespace="serving")
-template = deployment.spec.template
-pod = Pod(metadata=ObjectMeta(name="probe", labels=template.metadata.labels), spec=template.spec)
-made = client.create(pod, namespace="serving", dry_run=True)
-print(json.dumps([volume.image.reference for volume in made.spec.volumes if volume.image]))
-made.spec.containers[0].securityContext.runAsNonRoot = False
-made.spec.securityContext.runAsNonRoot = False
-made.metadata = ObjectMeta(name="probe")
-try:
-    client.create(made, namespace="serving", dry_run=True)
-except ApiError as error:
-    print(error.status.message)
+with closing(open_cluster(Path(sys.argv[1]), None, "tests")) as cluster:
+    deployment = cluster.get(ObjectId("apps/v1", "Deployment", "serving", "server"))
+    template = deployment["spec"]["template"]
+    labels = template["metadata"]["labels"]
+    metadata = {"name": "probe", "namespace": "serving"}
+    pod = {"apiVersion": "v1", "kind": "Pod", "spec": template["spec"]}
+    made = cluster.create(pod | {"metadata": metadata | {"labels": labels}}, dry_run=True)
+    volumes = made["spec"]["volumes"]
+    print(json.dumps([each["image"]["reference"] for each in volumes if "image" in each]))
+    spec = template["spec"]
+    spec["containers"][0]["securityContext"]["runAsNonRoot"] = False
+    spec["securityContext"]["runAsNonRoot"] = False
+    try:
+        cluster.create(pod | {"metadata": metadata}, dry_run=True)
+    except ClusterError as error:
+        print(error.message)
 """
 
 

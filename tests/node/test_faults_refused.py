@@ -304,7 +304,7 @@ def test_a_node_that_takes_no_pods_is_named_until_it_does(on: Field, capsys: Tol
     place["metadata"] = {"name": on.node.name}
     on.cluster.apply(place | {"spec": {"unschedulable": True}})
     try:
-        refused(command, capsys, "none of 1 nodes takes pods: node is cordoned")
+        refused(command, capsys, "none of 1 node takes pods: node is cordoned")
     finally:
         on.cluster.apply(place)
     assert (whole(on), on.stored()) == (before, stored)
