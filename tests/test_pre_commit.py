@@ -18,7 +18,10 @@ from tests.project import FILES, Project, safetensors
 
 HOOKS = ".pre-commit-hooks.yaml"
 # What a clone holds of what pip needs.
-TREE = ("bundler", "base", "overlays", "policies", "pyproject.toml", "README.md", "LICENSE", HOOKS)
+TREE = (
+    *("bundler", "base", "overlays", "policies", "requirements"),
+    *("pyproject.toml", "README.md", "LICENSE", HOOKS),
+)
 IDENTITY = ["-c", "user.name=Jo", "-c", "user.email=jo@example.com", "-c", "commit.gpgsign=false"]
 
 pytestmark = pytest.mark.needs("citools", "git")
