@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from bundler.archive.bundle import AuthenticatedBundle
 from bundler.cluster.access import Access
-from bundler.cluster.apply import Checks
 from bundler.cluster.client import Cluster
 from bundler.cluster.objectstore import upload
+from bundler.cluster.planning.present import Intent, Prepared, prepare
 from bundler.cluster.preflight import require_passed
-from bundler.cluster.present import Intent, Prepared, prepare
-from bundler.cluster.push import PushPlan, plan_push, push_artifact, push_bundle
-from bundler.cluster.release import Past, Record
+from bundler.cluster.push import PushPlan, held, plan_push, push_artifact, push_bundle
+from bundler.cluster.release.record import Past, Record
+from bundler.cluster.release.upgrade import ReleaseChange, release_change
 from bundler.cluster.sitefiles import SiteFiles, with_site_objects
-from bundler.cluster.smoke import smoke
-from bundler.cluster.transaction import PATIENT, Manner, transact
-from bundler.cluster.upgrade import ReleaseChange, release_change
-from bundler.cluster.wait import wait_ready
+from bundler.cluster.transaction.apply import Checks
+from bundler.cluster.transaction.transact import PATIENT, Manner, transact
+from bundler.cluster.watch.smoke import smoke
+from bundler.cluster.watch.wait import wait_ready
 from bundler.core.destination import Destination
 from bundler.core.errors import ClusterError, SourceError, UsageError
 from bundler.core.findings import Finding
@@ -123,8 +123,7 @@ def install(
         else:
             pushed = push_bundle(bundle, destination, progress)
             upload(bundle, rendered.objects, progress)
-            checks = checks_of(bundle, cluster, manner, progress)
-            checks = replace(checks, pushed=lambda: require_pushed(bundle, destination))
+            checks = checks_of(bundle, destination, cluster, manner, progress)
             plan = transact(cluster, prepared, pushed, back, checks, manner, progress, time.sleep)
             push_artifact(pushed, destination)
             sent = pushed.sent
@@ -158,9 +157,15 @@ def planned(cluster: Cluster, intent: Intent, checked: Sequence[Checked]) -> Pre
 
 
 def checks_of(
-    bundle: AuthenticatedBundle, cluster: Cluster, manner: Manner, progress: Progress
+    bundle: AuthenticatedBundle,
+    destination: Destination,
+    cluster: Cluster,
+    manner: Manner,
+    progress: Progress,
 ) -> Checks:
-    """What shows that the objects of `bundle` work: that they get ready, and its smoke calls."""
+    """What must hold of `bundle` on the way: it is pulled from `destination`, its objects get
+    ready, its smoke calls are answered.
+    """
     calls = spec_of(bundle).smoke
 
     def wait(ids: Sequence[ObjectId]) -> None:
@@ -170,19 +175,19 @@ def checks_of(
         if manner.timeout > 0:
             smoke(cluster, calls, time.sleep, time.monotonic, progress)
 
-    return Checks(wait=wait, smoke=ask)
+    return Checks(pushed=lambda: _require_pushed(bundle, destination), wait=wait, smoke=ask)
 
 
-def require_pushed(bundle: AuthenticatedBundle, destination: Destination) -> None:
+def _require_pushed(bundle: AuthenticatedBundle, destination: Destination) -> None:
     """SourceError when `destination` lacks any of `bundle` again: a `prune` may have gone by."""
-    lacking = plan_push(bundle, destination)
-    if lacking.transfers or lacking.entries:
+    try:
+        held(bundle, destination)
+    except SourceError as error:
         raise SourceError(
-            f"{destination.registry}: {len(lacking.transfers)} blobs and {len(lacking.entries)} "
-            f"images or models of {bundle.release.name} were taken out of the registry since they "
-            "were pushed; nothing was touched on the cluster",
-            "run the same command again: it sends them once more",
-        )
+            f"{error.message}: it was pushed and is there no longer; nothing was touched on the "
+            "cluster",
+            "run the same command again: it sends what is missing once more",
+        ) from error
 
 
 def outcome(bundle: AuthenticatedBundle, rendered: Rendered, dry_run: bool) -> dict[str, Any]:

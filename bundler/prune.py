@@ -10,8 +10,8 @@ from pathlib import Path
 
 from bundler.archive.bundle import AuthenticatedBundle
 from bundler.cluster.access import Access
-from bundler.cluster.needed import Needed, needed
 from bundler.cluster.push import artifact_repository, bundle_artifact, mark
+from bundler.cluster.release.needed import Needed, needed
 from bundler.core.digest import Digest
 from bundler.core.errors import ClusterError, UsageError
 from bundler.core.progress import Progress

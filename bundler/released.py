@@ -19,18 +19,16 @@ from bundler.cluster.push import (
     ARTIFACT_TYPE,
     ENVELOPE_TITLE,
     artifact_repository,
+    held,
     mark,
-    plan_push,
-    push_bundle,
 )
-from bundler.cluster.release import Past, Record
+from bundler.cluster.release.record import Past, Record
 from bundler.cluster.sitefiles import SiteFiles, with_site_objects
-from bundler.cluster.transaction import WayBack
+from bundler.cluster.transaction.transact import WayBack
 from bundler.core import strictjson
 from bundler.core.digest import Descriptor, Digest
-from bundler.core.errors import BundlerError, ClusterError, IntegrityError, SourceError
+from bundler.core.errors import BundlerError, ClusterError, IntegrityError
 from bundler.core.objects.parameters import Value
-from bundler.core.progress import SILENT
 from bundler.push import open_destination
 from bundler.render import Rendered, render, spec_of
 from bundler.sign.open import open_published
@@ -90,10 +88,7 @@ def way_back(cluster: Cluster, before: Record | None, registry_ca: Path | None) 
         files = SiteFiles(registry_ca)
         objects = render_again(bundle, past, cluster, files).objects
         with closing(open_destination(past.registry, registry_ca)) as destination:
-            lacking = plan_push(bundle, destination)
-            if lacking.transfers or lacking.entries:
-                raise SourceError(f"{past.registry} lacks images or models of it")
-            return WayBack(objects, push_bundle(bundle, destination, SILENT))
+            return WayBack(objects, held(bundle, destination))
     except BundlerError as error:
         raise ClusterError(
             f"release {before.name}: there is no way back to {past.version}, which is installed: "

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bundler.cluster.access import Access
-from bundler.cluster.present import Intent
+from bundler.cluster.planning.present import Intent
 from bundler.cluster.push import push_bundle
-from bundler.cluster.release import Past, Record, find_record
+from bundler.cluster.release.record import Past, Record, find_record
+from bundler.cluster.release.upgrade import ReleaseChange, release_change
 from bundler.cluster.sitefiles import NO_FILES, SiteFiles
-from bundler.cluster.transaction import PATIENT, Manner, transact
-from bundler.cluster.upgrade import ReleaseChange, release_change
+from bundler.cluster.transaction.transact import PATIENT, Manner, transact
 from bundler.core.digest import Digest
 from bundler.core.errors import UsageError
 from bundler.core.findings import Finding
@@ -20,7 +20,7 @@ from bundler.core.objects.plan import Plan
 from bundler.core.preflight.checked import Checked
 from bundler.core.progress import Progress
 from bundler.doctor import preflight
-from bundler.install import checks_of, planned, require_pushed
+from bundler.install import checks_of, outcome, planned
 from bundler.push import open_destination
 from bundler.released import open_released, render_again, way_back
 from bundler.sign.trust import Trust
@@ -80,22 +80,10 @@ def rollback(
         if not dry_run:
             there = None if manner.keep_failed else way_back(cluster, before, files.ca)
             pushed = push_bundle(bundle, destination, progress)
-            checks = checks_of(bundle, cluster, manner, progress)
-            checks = replace(checks, pushed=lambda: require_pushed(bundle, destination))
+            checks = checks_of(bundle, destination, cluster, manner, progress)
             plan = transact(cluster, prepared, pushed, there, checks, manner, progress, time.sleep)
-    return RolledBack(
-        bundle.status,
-        bundle.signers,
-        name,
-        past.version,
-        past.target,
-        dry_run,
-        checked,
-        change,
-        plan,
-        rendered.waived,
-        rendered.warnings,
-    )
+    done = outcome(bundle, rendered, dry_run)
+    return RolledBack(preflight=checked, release=change, plan=plan, **done)
 
 
 def _chosen(record: Record, version: str | None) -> Past:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from bundler.cluster.access import Access
 from bundler.cluster.client import Cluster
-from bundler.cluster.release import Record, find_record, read_records
+from bundler.cluster.release.record import Record, find_record, read_records
 from bundler.cluster.sitefiles import SiteFiles
-from bundler.cluster.standing import Standing, standings, under_way
+from bundler.cluster.watch.standing import Standing, standings, under_way
 from bundler.core.digest import Digest
 from bundler.core.errors import BundlerError
 from bundler.core.objects.manifests import JsonObject

@@ -7,9 +7,9 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from bundler.cluster.access import Access
-from bundler.cluster.lease import held
-from bundler.cluster.release import find_record
-from bundler.cluster.removal import Kept, plan_removal, remove
+from bundler.cluster.release.lease import held
+from bundler.cluster.release.record import find_record
+from bundler.cluster.transaction.removal import Kept, plan_removal, remove
 from bundler.core.objects.manifests import ObjectId
 from bundler.core.progress import Progress
 

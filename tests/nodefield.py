@@ -16,9 +16,9 @@ import pytest
 
 from bundler.cluster.access import Access
 from bundler.cluster.client import Cluster, open_cluster
-from bundler.cluster.lease import lease_id
-from bundler.cluster.release import Record, record_id
-from bundler.cluster.removal import _kinds
+from bundler.cluster.release.lease import lease_id
+from bundler.cluster.release.record import Record, record_id
+from bundler.cluster.transaction.removal import _kinds
 from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.core.reference import PLACEHOLDER_HOST
 from tests.cluster.node import Node

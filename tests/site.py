@@ -11,8 +11,8 @@ from pathlib import Path
 
 from bundler.cluster.access import Access
 from bundler.cluster.client import Cluster, open_cluster
-from bundler.cluster.release import Record, record_id
-from bundler.cluster.transaction import Manner
+from bundler.cluster.release.record import Record, record_id
+from bundler.cluster.transaction.transact import Manner
 from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.core.progress import SILENT
 from bundler.install import Installed, Site, install

@@ -10,8 +10,8 @@ from contextlib import closing
 import pytest
 import yaml
 
-from bundler.cluster.apply import _await_established
 from bundler.cluster.client import Cluster, open_cluster
+from bundler.cluster.transaction.apply import _await_established
 from bundler.core.digest import Digest
 from bundler.core.errors import ClusterError
 from bundler.core.objects.images import relocate, rewrite

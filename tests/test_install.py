@@ -11,9 +11,9 @@ import pytest
 
 from bundler import install as verb
 from bundler.cli.main import run
-from bundler.cluster.apply import Checks
 from bundler.cluster.client import Cluster
-from bundler.cluster.release import record_id
+from bundler.cluster.release.record import record_id
+from bundler.cluster.transaction.apply import Checks
 from bundler.core.documents.bundle import Parameter, ParameterTarget
 from bundler.core.errors import ClusterError, PolicyError, UsageError
 from bundler.core.objects.manifests import JsonObject, ObjectId

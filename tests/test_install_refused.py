@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from bundler import install as verb
-from bundler.cluster import present
+from bundler.cluster.planning import present
 from bundler.cluster.push import push_bundle
-from bundler.cluster.release import (
+from bundler.cluster.release.record import (
     SECRET_TYPE,
     find_record,
     managers,
@@ -229,7 +229,7 @@ def test_what_went_from_the_registry_since_it_was_pushed_is_noticed(
         return done
 
     monkeypatch.setattr(verb, "push_bundle", pushing)
-    with pytest.raises(SourceError, match="were taken out of the registry since") as caught:
+    with pytest.raises(SourceError, match="was pushed and is there no longer") as caught:
         on.install(on.release(on.settings("one"), deployment(on.mark, "web")))
     assert "run the same command again" in str(caught.value.hint)
     assert on.get(on.id("one")) is None

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bundler.cli.main import run
-from bundler.cluster.release import record_id
+from bundler.cluster.release.record import record_id
 from bundler.core.errors import ClusterError
 from bundler.core.objects.manifests import ObjectId
 from bundler.core.objects.plan import Owned, Taken

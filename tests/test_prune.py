@@ -12,11 +12,11 @@ import httpx
 import pytest
 
 from bundler.cli.main import run
-from bundler.cluster import lease
 from bundler.cluster.access import Access
 from bundler.cluster.client import Cluster, open_cluster
 from bundler.cluster.push import plan_push, push_artifact, push_bundle
-from bundler.cluster.release import Journal, Past, Record
+from bundler.cluster.release import lease
+from bundler.cluster.release.record import Journal, Past, Record
 from bundler.core.errors import ClusterError, SourceError, UsageError
 from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.core.progress import SILENT, Progress

@@ -106,7 +106,7 @@ def test_an_install_that_was_left_failed_is_gone_back_from(
     on: Field, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from bundler import install as verb
-    from bundler.cluster.apply import Checks
+    from bundler.cluster.transaction.apply import Checks
 
     on.install(version(on, "1.0.0"))
 
@@ -142,7 +142,7 @@ def test_a_rollback_that_fails_leaves_what_was_there(
     on: Field, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from bundler import rollback as verb
-    from bundler.cluster.apply import Checks
+    from bundler.cluster.transaction.apply import Checks
 
     for number in ("1.0.0", "1.1.0"):
         on.install(version(on, number))
@@ -175,7 +175,7 @@ def test_a_first_install_that_was_cut_off_is_nothing_to_go_back_to(
     on: Field, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from bundler import install as verb
-    from bundler.cluster.apply import Checks
+    from bundler.cluster.transaction.apply import Checks
 
     def never(ids: object) -> None:
         raise ClusterError("not ready")

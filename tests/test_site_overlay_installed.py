@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bundler.cluster.release import Record, record_id
+from bundler.cluster.release.record import Record, record_id
 from bundler.core.progress import SILENT
 from bundler.inputs.siteoverlay import SiteOverlay
 from bundler.install import Installed, Site, install

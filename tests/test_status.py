@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from bundler.cli.main import run
-from bundler.cluster import lease
-from bundler.cluster.release import Journal
+from bundler.cluster.release import lease
+from bundler.cluster.release.record import Journal
 from bundler.core.errors import ClusterError, UsageError
 from bundler.core.objects.differences import Difference
 from bundler.core.objects.manifests import JsonObject, ObjectId

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from bundler import install as verb
-from bundler.cluster.apply import Checks
 from bundler.cluster.client import Cluster
-from bundler.cluster.lease import lease_id
-from bundler.cluster.release import Record, record_id
-from bundler.cluster.transaction import Manner
+from bundler.cluster.release.lease import lease_id
+from bundler.cluster.release.record import Record, record_id
+from bundler.cluster.transaction.apply import Checks
+from bundler.cluster.transaction.transact import Manner
 from bundler.core.errors import BundlerError, ClusterError
 from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.core.progress import SILENT
@@ -412,7 +412,8 @@ def away(place: Field) -> None:
 def test_another_install_since_the_plan_is_noticed(
     on: Field, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bundler.cluster import lease, transaction
+    from bundler.cluster.release import lease
+    from bundler.cluster.transaction import transact as transaction
 
     on.install(earlier(on))
     real = lease.held
@@ -432,7 +433,7 @@ def test_another_install_since_the_plan_is_noticed(
 def test_a_lease_that_was_lost_stops_the_install(
     on: Field, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bundler.cluster import lease
+    from bundler.cluster.release import lease
 
     on.install(earlier(on))
 

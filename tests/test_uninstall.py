@@ -13,10 +13,10 @@ import pytest
 
 from bundler import uninstall as verb
 from bundler.cli.main import run
-from bundler.cluster import removal
 from bundler.cluster.client import Cluster
-from bundler.cluster.lease import Held, lease_id
-from bundler.cluster.release import record_id
+from bundler.cluster.release.lease import Held, lease_id
+from bundler.cluster.release.record import record_id
+from bundler.cluster.transaction import removal
 from bundler.core.errors import ClusterError, UsageError
 from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.core.progress import SILENT

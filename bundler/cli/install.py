@@ -12,7 +12,7 @@ from bundler.cli import options, output, progress
 from bundler.cli.lines import line, sent_line, status_line
 from bundler.cli.opened import opened
 from bundler.cli.plan import plan_lines, release_lines
-from bundler.cluster.transaction import Manner
+from bundler.cluster.transaction.transact import Manner
 from bundler.core.errors import UsageError
 from bundler.core.findings import Finding
 from bundler.export import Exported, export_bundle

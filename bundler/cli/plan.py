@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator, Sequence
 
 from bundler.cli.lines import line
-from bundler.cluster.release import secret_name
-from bundler.cluster.upgrade import ReleaseChange
+from bundler.cluster.release.record import secret_name
+from bundler.cluster.release.upgrade import ReleaseChange
 from bundler.core.objects.differences import MASK, Difference
 from bundler.core.objects.manifests import ObjectId
 from bundler.core.objects.plan import Plan

@@ -12,7 +12,7 @@ from bundler.cli.install import finding_lines, preflight_lines
 from bundler.cli.lines import line, status_line
 from bundler.cli.plan import plan_lines, release_lines
 from bundler.cluster.sitefiles import SiteFiles
-from bundler.cluster.transaction import Manner
+from bundler.cluster.transaction.transact import Manner
 from bundler.rollback import RolledBack, rollback
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from bundler.status import ReleaseStatus, Status, status
 
 if TYPE_CHECKING:
     from bundler.cluster.access import Access
-    from bundler.cluster.standing import Standing
+    from bundler.cluster.watch.standing import Standing
 
 _MARKS = {"current": "=", "in progress": "…", "failed": "x", "terminating": "-", "missing": "!"}
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bundler.cluster.client import Cluster, open_cluster
-from bundler.cluster.release import DEFAULT_NAMESPACE, field_manager
+from bundler.cluster.release.record import DEFAULT_NAMESPACE, field_manager
 
 
 @dataclass(frozen=True)

@@ -71,8 +71,8 @@ class PushPlan:
 class PushedBundle:
     """A bundle all of whose images, models and files a destination holds, by digest.
 
-    Made by `push_bundle` alone; without one, nothing can be applied. `registry` is where a
-    cluster pulls from, or None for a layout on disk; `sent` is what was missing there.
+    Made by `push_bundle` and `held` alone; without one, nothing can be applied. `registry` is
+    where a cluster pulls from, or None for a layout on disk; `sent` is what was missing there.
     """
 
     bundle: AuthenticatedBundle
@@ -205,6 +205,20 @@ def plan_push(bundle: AuthenticatedBundle, destination: Destination) -> PushPlan
         if destination.tagged(where, top_tag(top)) != top:
             entries.append(entry)
     return PushPlan(tuple(transfers), tuple(entries), published != artifact.manifest.digest)
+
+
+def held(bundle: AuthenticatedBundle, destination: Destination) -> PushedBundle:
+    """Proof that `destination` has all of `bundle` already; sends nothing.
+
+    SourceError when it lacks any of it.
+    """
+    plan = plan_push(bundle, destination)
+    if plan.transfers or plan.entries:
+        raise SourceError(
+            f"{destination.registry} lacks {len(plan.transfers)} blobs and {len(plan.entries)} "
+            f"images or models of {bundle.release.name} {bundle.release.version}"
+        )
+    return PushedBundle(bundle, destination.registry, plan)
 
 
 def push_bundle(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bundler.cli.plan import plan_lines, release_lines
-from bundler.cluster.upgrade import ParameterChange, ReleaseChange
+from bundler.cluster.release.upgrade import ParameterChange, ReleaseChange
 from bundler.core.objects.differences import Difference
 from bundler.core.objects.manifests import ObjectId
 from bundler.core.objects.plan import Plan

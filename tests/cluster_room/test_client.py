@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from bundler.cluster.apply import _await_established
 from bundler.cluster.client import Cluster, ConflictError, UnreachableError, open_cluster
+from bundler.cluster.transaction.apply import _await_established
 from bundler.core.errors import ClusterError
 from bundler.core.objects.manifests import ObjectId
 from bundler.tools.http import Session

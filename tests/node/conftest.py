@@ -12,7 +12,7 @@ import pytest
 
 from bundler.cluster.access import Access
 from bundler.cluster.client import Cluster
-from bundler.cluster.transaction import Manner
+from bundler.cluster.transaction.transact import Manner
 from bundler.core import lock as locks
 from bundler.core.lock import Lock
 from bundler.core.objects.manifests import JsonObject, ObjectId

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from bundler.cli.main import run
-from bundler.cluster import lease
 from bundler.cluster.client import Cluster, open_cluster
+from bundler.cluster.release import lease
 from bundler.core.errors import ClusterError
 from bundler.core.objects.manifests import JsonObject, ObjectId
 from tests.cluster.node import Node

@@ -11,7 +11,7 @@ import time
 
 import httpx
 
-from bundler.cluster.wait import wait_ready
+from bundler.cluster.watch.wait import wait_ready
 from bundler.core.objects.manifests import ObjectId
 from bundler.core.progress import SILENT
 from tests.cluster.kubernetes import NAME_SERVER

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from bundler.cluster.client import Cluster, open_cluster
-from bundler.cluster.smoke import smoke
-from bundler.cluster.wait import NotReadyError, wait_ready
+from bundler.cluster.watch.smoke import smoke
+from bundler.cluster.watch.wait import NotReadyError, wait_ready
 from bundler.core.documents.smoke import Expected, Smoke
 from bundler.core.errors import ClusterError
 from bundler.core.objects.kstatus import state

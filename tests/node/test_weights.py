@@ -209,11 +209,14 @@ def test_pods_fetch_from_a_bucket_what_was_signed_or_do_not_start(
 
 
 def said_by_a_loader(place: Place) -> str:
+    """The log of the first one that ended; asked again while it begins anew and is silent."""
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         for pod in place.pods("app=server"):
             for status in pod["status"].get("initContainerStatuses", []):
                 if "terminated" in {**status["state"], **status.get("lastState", {})}:
-                    return place.cluster.logs(ObjectId.of(pod), "load-weights", 20)
+                    said = place.cluster.logs(ObjectId.of(pod), "load-weights", 20)
+                    if said:
+                        return said
         time.sleep(0.2)
     raise AssertionError("no loader ended in time")

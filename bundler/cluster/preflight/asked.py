@@ -8,7 +8,7 @@ from functools import cached_property
 
 from bundler.cluster.client import Cluster, ForbiddenError
 from bundler.cluster.preflight.needs import Needs
-from bundler.cluster.release import read_records
+from bundler.cluster.release.record import read_records
 from bundler.core.errors import ClusterError
 from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.core.objects.plan import (

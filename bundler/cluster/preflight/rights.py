@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from bundler.cluster.lease import lease_id
 from bundler.cluster.preflight.asked import Asked, UnseenError
-from bundler.cluster.release import record_id
+from bundler.cluster.release.lease import lease_id
+from bundler.cluster.release.record import record_id
 from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.core.objects.plan import KEPT_KINDS
 from bundler.core.preflight.checked import Checked, Outcome, or_fine

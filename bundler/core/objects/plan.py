@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from bundler.core.objects.differences import Difference, differences, essence
 from bundler.core.objects.manifests import JsonObject, ObjectId
@@ -228,6 +228,16 @@ def id_to_json(object_id: ObjectId) -> dict[str, object]:
         "namespace": object_id.namespace,
         "name": object_id.name,
     }
+
+
+def id_from_json(item: Mapping[str, Any]) -> ObjectId:
+    """What `id_to_json` made; KeyError or ValueError for anything else."""
+    found = ObjectId(item["apiVersion"], item["kind"], item["namespace"], item["name"])
+    if not all(isinstance(each, str) for each in (found.api_version, found.kind, found.name)):
+        raise ValueError("an object has no apiVersion, kind or name")
+    if not isinstance(found.namespace, str | None):
+        raise ValueError("a namespace is no name")
+    return found
 
 
 def uncheckable(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bundler.cluster.client import Cluster, UnreachableError
-from bundler.cluster.wait import NotReadyError, wait_ready
+from bundler.cluster.watch.wait import NotReadyError, wait_ready
 from bundler.core.errors import ClusterError
 from bundler.core.objects.manifests import ObjectId
 from tests.cluster_room.statuses import Clock, Stage, Watched, on_stage, waiting
@@ -211,6 +211,22 @@ def test_pods_events_and_remedies_are_said(stage: Stage, clock: Clock) -> None:
         r"      Unhealthy (2 times): Readiness probe failed: \x1b[2Jgone why",
     ]
     assert error.hint == "its last log lines are what it said before it ended"
+
+
+def test_a_log_is_found_when_its_container_began_anew_in_between(
+    stage: Stage, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web = stage.deployment("anew")
+    ended = waiting("", state={"terminated": {"exitCode": 3, "reason": "Error"}})
+    pod = stage.pod("anew", {"app": "anew"}, containerStatuses=[ended])
+    said = {False: "\n", True: "why it ended\n"}
+
+    def logs(asked: ObjectId, container: str, lines: int, *, previous: bool = False) -> str:
+        assert (asked, container) == (pod, "server")
+        return said[previous]
+
+    monkeypatch.setattr(stage.cluster, "logs", logs)
+    assert "      | why it ended" in refused(stage, [web], clock, 4).message.splitlines()
 
 
 def test_a_refused_pod_is_told_by_its_replica_set(stage: Stage, clock: Clock) -> None:

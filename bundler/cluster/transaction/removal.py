@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bundler.cluster.client import Cluster, ConflictError
-from bundler.cluster.lease import lease_id
-from bundler.cluster.present import is_ours
-from bundler.cluster.release import (
+from bundler.cluster.planning.present import is_ours
+from bundler.cluster.release.lease import lease_id
+from bundler.cluster.release.record import (
     Journal,
     Record,
     is_made_by_releases,

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from bundler.cluster.release import Past, Record
+from bundler.cluster.release.record import Past, Record
 from bundler.core.objects.parameters import Value
 
 

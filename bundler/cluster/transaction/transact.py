@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from bundler.cluster.apply import Checks, StoppedError, apply, with_more
 from bundler.cluster.client import Cluster
-from bundler.cluster.lease import held
-from bundler.cluster.present import Intent, Prepared, is_ours, prepare
+from bundler.cluster.planning.present import Intent, Prepared, is_ours, prepare
 from bundler.cluster.push import PushedBundle
-from bundler.cluster.release import Record, is_made_by_releases, record_id
-from bundler.cluster.removal import plan_removal, remove
+from bundler.cluster.release.lease import held
+from bundler.cluster.release.record import Record, is_made_by_releases, record_id
+from bundler.cluster.transaction.apply import Checks, StoppedError, apply, with_more
+from bundler.cluster.transaction.removal import plan_removal, remove
 from bundler.core.errors import BundlerError, ClusterError
 from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.core.objects.plan import Plan, Present

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from bundler.cluster.client import Cluster, UnreachableError
-from bundler.cluster.smoke import LIMIT, smoke
+from bundler.cluster.watch.smoke import LIMIT, smoke
 from bundler.core.documents.smoke import Expected, Smoke
 from bundler.core.errors import ClusterError
 from bundler.core.objects.manifests import JsonObject, ObjectId

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bundler.core.errors import ClusterError
 from bundler.core.objects.manifests import JsonObject, ObjectId
+from bundler.core.objects.observed import conditions
 
 # https://pkg.go.dev/k8s.io/api/core/v1#NamespaceConditionType: true of what still has to go.
 _HOLDING = "Namespace"
@@ -27,11 +28,8 @@ def _finalizers(live: JsonObject) -> list[str]:
 
 
 def _conditions(live: JsonObject) -> list[str]:
-    status = live.get("status")
-    found = status.get("conditions") if isinstance(status, dict) else None
-    known = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
     return [
-        str(each.get("message"))
-        for each in known
-        if str(each.get("type")).startswith(_HOLDING) and each.get("status") == "True"
+        each.message
+        for each in conditions(live)
+        if each.type.startswith(_HOLDING) and each.status == "True"
     ]

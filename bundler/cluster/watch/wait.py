@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bundler.cluster.client import Cluster
-from bundler.cluster.diagnosis import Explained, explain, hopeless
+from bundler.cluster.watch.diagnosis import Explained, explain, hopeless
 from bundler.core.errors import ClusterError
 from bundler.core.objects import kstatus
 from bundler.core.objects.manifests import JsonObject, ObjectId

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from bundler.cluster.ownership import check_claims, forced
-from bundler.cluster.terminating import being_deleted
-from bundler.cluster.unasked import check_schemas
+from bundler.cluster.planning.ownership import check_claims, forced
+from bundler.cluster.planning.terminating import being_deleted
+from bundler.cluster.planning.unasked import check_schemas
 from bundler.core.errors import ClusterError
 from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.core.objects.plan import Present, Taken

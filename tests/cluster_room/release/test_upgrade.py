@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bundler.cluster.release import Journal, Past, Record
-from bundler.cluster.upgrade import ParameterChange, release_change
+from bundler.cluster.release.record import Journal, Past, Record
+from bundler.cluster.release.upgrade import ParameterChange, release_change
 from bundler.core.objects.parameters import Value
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bundler.cluster.client import Cluster
-from bundler.cluster.diagnosis import explain
-from bundler.cluster.lease import holder_of, lease_id
-from bundler.cluster.release import Journal, Record
-from bundler.cluster.wait import readiness
+from bundler.cluster.release.lease import holder_of, lease_id
+from bundler.cluster.release.record import Journal, Record
+from bundler.cluster.watch.diagnosis import explain
+from bundler.cluster.watch.wait import readiness
 from bundler.core.errors import ClusterError
 from bundler.core.objects.differences import Difference, differences
 from bundler.core.objects.manifests import JsonObject, ObjectId

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from bundler.cluster.release import MOST_PAST, Journal, Past, Record, check_version
+from bundler.cluster.release.record import MOST_PAST, Journal, Past, Record, check_version
 from bundler.core.errors import ClusterError
 from bundler.core.objects.manifests import ObjectId
 from bundler.core.objects.plan import Owned

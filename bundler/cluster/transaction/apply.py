@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bundler.cluster.client import Cluster
-from bundler.cluster.present import Prepared
+from bundler.cluster.planning.present import Prepared
 from bundler.cluster.push import PushedBundle
-from bundler.cluster.release import record_id
+from bundler.cluster.release.record import record_id
 from bundler.core.errors import ClusterError
 from bundler.core.objects.manifests import JsonObject, ObjectId, before_workloads, loads
+from bundler.core.objects.observed import conditions
 from bundler.core.objects.plan import Identity, Plan, Present, identity, is_crd, is_namespace
 from bundler.core.progress import Progress
 from bundler.tools.http import Sleep
@@ -186,17 +187,10 @@ def _take_away(deeds: _Deeds, present: Present, sleep: Sleep) -> None:
     )
 
 
-def _conditions(live: JsonObject) -> dict[str, str]:
-    status = live.get("status")
-    found = status.get("conditions") if isinstance(status, dict) else None
-    known = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
-    return {str(each.get("type")): str(each.get("status")) for each in known}
-
-
 def _await_established(cluster: Cluster, crd: ObjectId, sleep: Sleep) -> None:
     for _ in range(_POLLS):
         live = cluster.get(crd)
-        state = _conditions(live or {})
+        state = {each.type: each.status for each in conditions(live or {})}
         if state.get("Established") == "True":
             return
         if state.get("NamesAccepted") == "False":

@@ -19,7 +19,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from bundler.cluster.client import Cluster, ConflictError
-from bundler.cluster.release import secret_name
+from bundler.cluster.release.record import secret_name
 from bundler.core.errors import ClusterError
 from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.tools.http import Sleep

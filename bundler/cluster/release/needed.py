@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass, replace
 
 from bundler.cluster.client import Cluster
-from bundler.cluster.lease import holder_of, lease_id
-from bundler.cluster.release import SECRET_TYPE, Record, secret_name
+from bundler.cluster.release.lease import holder_of, lease_id
+from bundler.cluster.release.record import SECRET_TYPE, Record, secret_name
 from bundler.core.digest import Digest
 from bundler.core.errors import ClusterError
 from bundler.core.objects.manifests import ObjectId

@@ -13,8 +13,10 @@ from bundler.cluster.client import (
     UnreachableError,
     nowhere,
 )
-from bundler.cluster.ownership import check_claims, forced, somebody_elses
-from bundler.cluster.release import (
+from bundler.cluster.planning.ownership import check_claims, forced, somebody_elses
+from bundler.cluster.planning.terminating import being_deleted
+from bundler.cluster.planning.unasked import check_schemas
+from bundler.cluster.release.record import (
     MOST_BYTES,
     Journal,
     Record,
@@ -24,8 +26,6 @@ from bundler.cluster.release import (
     managers,
     read_records,
 )
-from bundler.cluster.terminating import being_deleted
-from bundler.cluster.unasked import check_schemas
 from bundler.core.errors import ClusterError
 from bundler.core.objects.manifests import JsonObject, ObjectId, apply_order, loads
 from bundler.core.objects.plan import (

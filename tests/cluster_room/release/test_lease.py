@@ -10,9 +10,9 @@ from typing import cast
 
 import pytest
 
-from bundler.cluster import lease as room
 from bundler.cluster.client import Cluster, ConflictError
-from bundler.cluster.lease import LASTS, Held, held, holder_of, lease_id
+from bundler.cluster.release import lease as room
+from bundler.cluster.release.lease import LASTS, Held, held, holder_of, lease_id
 from bundler.core.errors import ClusterError
 from bundler.core.objects.manifests import JsonObject
 from tests.parts.registry import Registry

@@ -16,7 +16,7 @@ from bundler.cluster.client import Cluster
 from bundler.core.errors import ClusterError, UsageError
 from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.core.objects.parameters import Value
-from bundler.core.objects.plan import Owned, id_to_json, identity
+from bundler.core.objects.plan import Owned, id_from_json, id_to_json, identity
 from bundler.core.strictjson import canonical
 from bundler.core.version import Version
 
@@ -356,19 +356,10 @@ def _journal(item: Mapping[str, Any]) -> Journal:
         raise ValueError("its journal says nothing that is known")
     if not isinstance(item["first"], bool):
         raise ValueError("`first` of its journal is neither true nor false")
-    return Journal(*texts, item["first"], tuple(_id(each) for each in item["fresh"]))
+    return Journal(*texts, item["first"], tuple(id_from_json(each) for each in item["fresh"]))
 
 
 def _owned(item: Mapping[str, Any]) -> Owned:
     if not isinstance(made := item["made"], bool):
         raise ValueError("`made` is neither true nor false")
-    return Owned(_id(item), made)
-
-
-def _id(item: Mapping[str, Any]) -> ObjectId:
-    found = ObjectId(item["apiVersion"], item["kind"], item["namespace"], item["name"])
-    if not all(isinstance(each, str) for each in (found.api_version, found.kind, found.name)):
-        raise ValueError("an object of the inventory has no apiVersion, kind or name")
-    if not isinstance(found.namespace, str | None):
-        raise ValueError("a namespace of the inventory is no name")
-    return found
+    return Owned(id_from_json(item), made)

@@ -7,11 +7,11 @@ from typing import Any, cast
 
 import pytest
 
-from bundler.cluster import apply as room
-from bundler.cluster.apply import Checks, StoppedError, apply, with_more
 from bundler.cluster.client import Cluster
-from bundler.cluster.present import Prepared
+from bundler.cluster.planning.present import Prepared
 from bundler.cluster.push import PushedBundle
+from bundler.cluster.transaction import apply as room
+from bundler.cluster.transaction.apply import Checks, StoppedError, apply, with_more
 from bundler.core.errors import ClusterError
 from bundler.core.objects.manifests import JsonObject
 from bundler.core.objects.plan import Plan, Present

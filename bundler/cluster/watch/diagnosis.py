@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from bundler.cluster.client import Cluster
@@ -214,12 +215,19 @@ def _log(cluster: Cluster, pod: JsonObject, trouble: Trouble) -> Sequence[str]:
     if not trouble.container:
         return ()
     try:
-        found = cluster.logs(
-            ObjectId.of(pod), trouble.container, _LOG_LINES, previous=trouble.previous
-        )
+        lines = _lines(cluster, pod, trouble.container, trouble.previous)
     except ClusterError as error:
         return (f"(no log: {error.message})",)
-    return [line for line in found.splitlines() if line.strip()][-_LOG_LINES:] or ("(no log)",)
+    if not lines and not trouble.previous:
+        # It may have begun anew since its state was read, and is still silent.
+        with suppress(ClusterError):
+            lines = _lines(cluster, pod, trouble.container, True)
+    return lines or ("(no log)",)
+
+
+def _lines(cluster: Cluster, pod: JsonObject, container: str, previous: bool) -> list[str]:
+    found = cluster.logs(ObjectId.of(pod), container, _LOG_LINES, previous=previous)
+    return [line for line in found.splitlines() if line.strip()][-_LOG_LINES:]
 
 
 def _indented(line: str) -> str:

@@ -1,0 +1,1 @@
+"""What is there before an install, and what it would change; reads only."""

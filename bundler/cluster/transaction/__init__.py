@@ -1,0 +1,1 @@
+"""A plan carried out, or taken back: all of it or nothing."""

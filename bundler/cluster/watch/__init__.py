@@ -1,0 +1,1 @@
+"""How objects stand: whether they are ready, why they are not, and what they answer."""
