@@ -49,7 +49,7 @@ demo-cluster: $(READY)
 
 test: $(READY)
 	@PYTHON=$(BIN)/python tests/parts/install || echo 'hint: tests that need a missing part are skipped by name, or fail with CI=true' >&2
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
 
 from bundler.inputs import scanning
 from bundler.installer import MACHINES, make_installer
@@ -19,7 +20,6 @@ from tests.cluster.apiserver import Ports, running_apiserver
 from tests.cluster.namespace import FarSide, running_far_side
 from tests.cluster.node import PROGRAMS, Node, running_node
 from tests.fakes.checkov import scan_objects as fake_checkov
-from tests.large import LargeBundle, make_large
 from tests.parts import corewheels
 from tests.parts import minilm as model
 from tests.parts.components import find_program
@@ -29,6 +29,7 @@ from tests.parts.needs import CLUSTER_VARIABLE, require
 from tests.parts.pythons import find_second_python
 from tests.parts.registry import Registry, running_registry
 from tests.parts.service import free_ports
+from tests.parts.workers import ByFile
 from tests.project import Project, make_project
 
 
@@ -36,6 +37,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """The marker `needs`, and the last line that counts."""
     for plugin in ("tests.parts.needs", "tests.parts.summary"):
         config.pluginmanager.import_plugin(plugin)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    """Files are shared out among workers."""
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -188,11 +194,3 @@ def kustomize(tool: Callable[[str], Path]) -> Iterator[Path]:
 def project(tmp_path: Path, kustomize: Path) -> Project:
     """A small project that builds, in a folder of its own below `tmp_path`."""
     return make_project(tmp_path / "project")
-
-
-@pytest.fixture(scope="session")
-def nine_gib(tmp_path_factory: pytest.TempPathFactory, kustomize: Path) -> Iterator[LargeBundle]:
-    """A signed bundle whose one model file has 9 GiB; `.path`, and `.public` to verify it with."""
-    bundle = make_large(tmp_path_factory.mktemp("large"))
-    yield bundle
-    bundle.path.unlink()

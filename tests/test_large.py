@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from bundler.cli import main
-from tests.large import TENSOR, LargeBundle
+from tests.large import TENSOR, LargeBundle, make_large
 
 MIB = 1024**2
+
+
+@pytest.fixture(scope="module")
+def nine_gib(tmp_path_factory: pytest.TempPathFactory, kustomize: Path) -> Iterator[LargeBundle]:
+    """A signed bundle whose one model file has 9 GiB."""
+    bundle = make_large(tmp_path_factory.mktemp("large"))
+    yield bundle
+    bundle.path.unlink()
 
 
 def test_it_is_verified(nine_gib: LargeBundle, capsys: pytest.CaptureFixture[str]) -> None:
@@ -34,3 +44,10 @@ def test_gnu_tar_lists_it(nine_gib: LargeBundle) -> None:
     sizes = [int(line.split()[2]) for line in done.stdout.splitlines()]
     assert sum(size > TENSOR for size in sizes) == 1
     assert all(line.endswith(tuple("0123456789abcdef")) for line in done.stdout.splitlines()[3:])
+
+
+def test_the_other_reader_verifies_it(nine_gib: LargeBundle, tool: Callable[[str], Path]) -> None:
+    argv: list[str | Path] = [tool("reader"), "verify", "--key", nine_gib.public, nine_gib.path]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split("\t")[1].strip() == "ok"

@@ -94,13 +94,17 @@ def test_many_large_files_share_96_layers(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_every_bit_of_the_framing_is_checked(tmp_path: Path) -> None:
-    """One bit of every byte that is no content, in process; the content is checked by digest."""
+    """One bit of every byte that is no content, in process; the content is checked by digest.
+
+    Where one byte fills much room, its ends and every 13th.
+    """
     path = make_bundle(tmp_path / "b.tar", SMALLEST)
     good = path.read_bytes()
     with open_bundle(path, KEY.public) as bundle:
         content = _content(bundle)
     framing = [n for n in range(len(good)) if not any(a <= n < b for a, b in content)]
-    assert len(framing) > 10_000
+    framing = [n for n in framing if n % 13 == 0 or len(set(good[n - 32 : n + 33])) > 1]
+    assert len(framing) > 5_000
     survivors = [n for n in framing if _accepted(path, good, n, 1 << (n % 8))]
     assert survivors == []
 

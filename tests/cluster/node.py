@@ -157,6 +157,8 @@ def running_node(folder: Path) -> Iterator[Node]:
 def _prepare(sandbox: Sandbox, folder: Path) -> None:
     """The network, and places of its own for what programs keep outside of `folder`."""
     wires.lay(sandbox)
+    # What is said to a pod that is gone stays here, too: no route but this one is its any more.
+    sandbox.run(["ip", "route", "add", "unreachable", kubernetes.PODS])
     # A container's volumes may be shared with it, as on any node.
     sandbox.run(["mount", "--make-rshared", "/"])
     # The node itself looks up nothing, and hears so at once.

@@ -16,7 +16,6 @@ from bundler.signing import sign_bundle
 from tests.hostile.cases import cases, rearranged
 from tests.hostile.forging import make_parts
 from tests.hostile.test_cases import members, verdict
-from tests.large import LargeBundle
 from tests.making import KEY, Contents, make_bundle
 
 Verify = Callable[..., dict[str, str]]
@@ -120,8 +119,3 @@ def test_without_a_key_both_still_hold_the_bundle_together(reader: Verify, tmp_p
         assert bundle.status == "UNSIGNED"
     with pytest.raises(IntegrityError), open_bundle(damaged, None) as bundle:
         bundle.verify_blobs()
-
-
-def test_a_file_of_nine_gib(nine_gib: LargeBundle, reader: Verify) -> None:
-    found = reader([nine_gib.path], "--key", nine_gib.public)
-    assert found == {nine_gib.path.name: "ok"}

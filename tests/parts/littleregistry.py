@@ -98,6 +98,9 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.tags = tags
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that goes away in the middle is part of the tests."""
+
     def folder(self, repository: str) -> Path | None:
         """The layout of a repository; all its tags lie in one."""
         return next(

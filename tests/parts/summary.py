@@ -22,8 +22,8 @@ _NEEDS = "needs "
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Starts counting, unless this run only lists tests."""
-    if not config.getoption("collectonly"):
+    """Starts counting, unless this run only lists tests; a worker's are counted by who sent it."""
+    if not config.getoption("collectonly") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Summary(config), "airbundle-summary")
 
 
@@ -38,6 +38,10 @@ class _Summary:
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         self._found.add(item.nodeid)
+
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        """All workers find the same, and nobody else does."""
+        self._found.update(ids)
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         for item in items:

@@ -61,6 +61,14 @@ def test_pytests_own_closing_line_stays(run: Run) -> None:
     assert "2 passed in" in result.outlines[-2]
 
 
+def test_what_workers_do_is_counted(run: Run) -> None:
+    skipped = 'import pytest\n\n@pytest.mark.skip(reason="later")\ndef test_c(): pass\n'
+    result = run("-n", "2", test_one=PASSES, test_two=skipped)
+    assert result.ret == 0
+    assert last_line(result) == "tests found: 3, run: 2, skipped: 1 (later: 1)"
+    assert run("-n", "2", test_one=PASSES, test_two=skipped, ci=True).ret == 1
+
+
 def test_a_failed_test_ran(run: Run) -> None:
     result = run(test_one="def test_a(): assert False")
     assert result.ret == 1

@@ -48,6 +48,13 @@ class Reply:
             self.headers.append((name, value))
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that goes away in the middle is part of the tests."""
+
+
 @contextlib.contextmanager
 def serving(answer: Callable[[Asked], Reply]) -> Iterator[str]:
     """Answers with `answer`; the value is ``127.0.0.1:PORT``."""
@@ -81,8 +88,7 @@ def serving(answer: Callable[[Asked], Reply]) -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:
             """Nothing: a test looks at what was asked."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
