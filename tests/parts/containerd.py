@@ -61,6 +61,18 @@ def running_containerd(folder: Path, port: int) -> Iterator[Containerd]:
     metrics = f"127.0.0.1:{port}"
     config.write_text(_CONFIG.format(folder=folder, metrics=metrics))
     argv = [str(program), "--config", str(config), "--log-level", "warn"]
-    with running(argv, folder / "log") as service:
-        service.wait_ready(f"http://{metrics}/v1/metrics")
-        yield Containerd(folder / "socket")
+    try:
+        with running(argv, folder / "log") as service:
+            service.wait_ready(f"http://{metrics}/v1/metrics")
+            yield Containerd(folder / "socket")
+    finally:
+        _unmount_below(folder)
+
+
+def _unmount_below(folder: Path) -> None:
+    """What containerd mounted for itself stays when it ends, and would keep `folder` from going."""
+    mounted = Path("/proc/self/mountinfo").read_text()
+    mounts = [Path(line.split()[4]) for line in mounted.splitlines()]
+    for place in reversed(mounts):
+        if place.is_relative_to(folder):
+            subprocess.run(["umount", place], check=True)
