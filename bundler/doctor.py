@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -126,10 +126,14 @@ def preflight(
     access: Access,
     cluster: Cluster,
     destination: Destination | None,
+    ignored: Collection[str] = (),
 ) -> tuple[Checked, ...]:
-    """What an install of `rendered` needs, judged all at once; nothing is changed or sent."""
+    """What an install of `rendered` needs, judged all at once; nothing is changed or sent.
+
+    What `ignored` names fails nothing.
+    """
     needs = needs_of(bundle, spec_of(bundle), rendered.objects, access.release_namespace)
-    return examine(cluster, needs, destination, _now)
+    return examine(cluster, needs, destination, _now, ignored)
 
 
 def _diagnosis(checks: list[Checked]) -> Diagnosis:

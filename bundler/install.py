@@ -46,7 +46,8 @@ class Site:
     `registry` is ``[PROFILE:]HOST[/PREFIX]`` or ``oci:DIR``; `registry_ca` are certificates to
     trust there as well, `registry_credentials` a Docker config, and of both the bundle may want
     objects made (`spec.site`). `take_ownership`: what others made, or own fields of, becomes the
-    release's. `overlay` is the site's own, over the target.
+    release's. `overlay` is the site's own, over the target. `ignored_checks` of the preflight may
+    fail.
     """
 
     target: str
@@ -57,6 +58,7 @@ class Site:
     overlay: SiteOverlay | None = None
     registry_ca: Path | None = None
     registry_credentials: Path | None = None
+    ignored_checks: tuple[str, ...] = ()
 
     @property
     def files(self) -> SiteFiles:
@@ -110,7 +112,8 @@ def install(
         needs = spec_of(bundle).site
         made = with_site_objects(cluster, rendered.objects, needs, site.files, registry)
         rendered = replace(rendered, objects=made)
-        checked = preflight(bundle, rendered, site.access, cluster, destination)
+        ignored = site.ignored_checks
+        checked = preflight(bundle, rendered, site.access, cluster, destination, ignored)
         namespace, force = site.access.release_namespace, site.take_ownership
         intent = Intent(record, rendered.objects, namespace, take_ownership=force)
         prepared = planned(cluster, intent, checked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
@@ -52,6 +53,7 @@ def rollback(
     *,
     files: SiteFiles = NO_FILES,
     take_ownership: bool = False,
+    ignored_checks: Collection[str] = (),
     dry_run: bool = False,
     manner: Manner = PATIENT,
 ) -> RolledBack:
@@ -71,7 +73,7 @@ def rollback(
         rendered = render_again(bundle, past, cluster, files)
         opened = open_destination(past.registry, files.ca)
         destination = stack.enter_context(closing(opened))
-        checked = preflight(bundle, rendered, access, cluster, destination)
+        checked = preflight(bundle, rendered, access, cluster, destination, ignored_checks)
         record, namespace = Record(name, past, ()), access.release_namespace
         intent = Intent(record, rendered.objects, namespace, "rollback", take_ownership)
         prepared = planned(cluster, intent, checked)

@@ -14,12 +14,13 @@ from bundler import doctor as verb
 from bundler.cli.main import run
 from bundler.cluster.access import Access
 from bundler.cluster.preflight import needs_of
-from bundler.core.errors import ClusterError, ToolError
-from bundler.core.objects.manifests import ObjectId
+from bundler.core.errors import ClusterError, PreflightError, ToolError
+from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.core.preflight.checked import Checked
 from bundler.core.progress import SILENT
-from bundler.install import install
+from bundler.install import Installed, install
 from bundler.render import spec_of
+from bundler.rollback import RolledBack, rollback
 from tests.cluster.users import rule, write_user
 from tests.fakes.registry.front import Front, front_of
 from tests.listing import listing
@@ -52,9 +53,6 @@ def watched(registry: Registry) -> Iterator[Front]:
 
 def impossible(on: Field) -> Release:
     """A release that needs a CRD, a storage class, a GPU and a Secret that nobody has."""
-    web = deployment(on.mark, "web")
-    container = web["spec"]["template"]["spec"]["containers"][0]
-    container["resources"] = {"limits": {"nvidia.com/gpu": "1"}}
     thing = {
         "apiVersion": f"{on.mark}.example.org/v1",
         "kind": "Thing",
@@ -70,8 +68,15 @@ def impossible(on: Field) -> Release:
             "resources": {"requests": {"storage": "1Gi"}},
         },
     }
-    release = on.release(web, thing, claim)
+    release = on.release(wanting_a_gpu(on), thing, claim)
     return replace(release, spec=SPEC + SECRETS.replace("{place}", on.mark))
+
+
+def wanting_a_gpu(on: Field) -> JsonObject:
+    web: JsonObject = deployment(on.mark, "web")
+    container = web["spec"]["template"]["spec"]["containers"][0]
+    container["resources"] = {"limits": {"nvidia.com/gpu": "1"}}
+    return web
 
 
 def diagnosed(
@@ -134,6 +139,31 @@ def test_what_would_go_through_is_said_and_nothing_is_there_after_it(on: Field) 
     assert found["room for pods"].message == "1 pods find room"
     assert listing(on.registry) == stored
     assert on.get(ObjectId("v1", "Namespace", None, on.mark)) is None
+
+
+def test_who_knows_better_installs_and_goes_back_past_a_failed_check(on: Field) -> None:
+    def installed(version: str, *objects: JsonObject, ignored: tuple[str, ...] = ()) -> Installed:
+        release = on.release(on.settings("one", key=version), *objects, version=version)
+        site = replace(on.site(), ignored_checks=ignored)
+        with release.opened(on.folder) as bundle:
+            return install(bundle, site, SILENT, manner=AT_ONCE)
+
+    def back(ignored: tuple[str, ...]) -> RolledBack:
+        name, key = f"app-{on.mark}", KEY.public
+        more: dict[str, Any] = {"ignored_checks": ignored, "manner": AT_ONCE}
+        return rollback(name, None, on.access, key, SILENT, **more)
+
+    for ignored in ((), ("node disk",)):
+        with pytest.raises(PreflightError, match="GPU: "):
+            installed("1.0.0", wanting_a_gpu(on), ignored=ignored)
+    done = {e.name: e for e in installed("1.0.0", wanting_a_gpu(on), ignored=("GPU",)).preflight}
+    assert done["GPU"].outcome == "ignored"
+    assert "takes uploads" in done["registry"].message
+    installed("1.1.0")
+    with pytest.raises(PreflightError, match="GPU: "):
+        back(())
+    assert "ignored" in [each.outcome for each in back(("GPU",)).preflight if each.name == "GPU"]
+    assert on.record().version == "1.0.0"
 
 
 def test_what_goes_with_an_upgrade_needs_the_right_to_delete_it(on: Field) -> None:

@@ -385,7 +385,11 @@ def test_an_export_that_names_its_registry_is_told_nothing(
                 2,
                 f"{option[0]}: goes with a cluster",
             )
-            for option in (["--take-ownership"], ["--registry-credentials", __file__])
+            for option in (
+                ["--take-ownership"],
+                ["--registry-credentials", __file__],
+                ["--ignore-preflight-errors", "storage"],
+            )
         ),
         (
             ["--registry", "127.0.0.1:1", "--allow-unsigned", "--export", "out"],

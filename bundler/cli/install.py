@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 )
 @options.keep_failed_option
 @options.take_ownership_option
+@options.ignored_checks_option
 @options.trust_options
 @output.json_option
 def command(
@@ -58,7 +59,11 @@ def command(
     manner = Manner(rest.pop("timeout"), rest.pop("keep_failed"))
     if registry_name is not None and folder is None:
         raise UsageError("--registry-name: goes with --export alone")
-    alone = {"--take-ownership": "take_ownership", "--registry-credentials": "registry_credentials"}
+    alone = {
+        "--take-ownership": "take_ownership",
+        "--registry-credentials": "registry_credentials",
+        "--ignore-preflight-errors": "ignored_checks",
+    }
     for option, name in alone.items():
         if folder is not None and rest[name]:
             raise UsageError(f"{option}: goes with a cluster, and --export calls none")

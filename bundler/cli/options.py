@@ -14,6 +14,7 @@ decorator               parameter of the command
 `timeout_option`        ``timeout: float``: seconds
 `keep_failed_option`    ``keep_failed: bool``
 `take_ownership_option` ``take_ownership: bool``
+`ignored_checks_option` ``ignored_checks: tuple[str, ...]``: names of checks of the preflight
 `dry_run_option`        ``dry_run: bool``
 `overlay_options`       ``overlay: SiteOverlay | None``: --overlay DIR, with --policy FILE and
                         --require-scanners
@@ -109,6 +110,34 @@ take_ownership_option = click.option(
     "--take-ownership",
     is_flag=True,
     help="Make objects, and fields, of the release that are others' its own; the plan shows which.",
+)
+
+
+def _checks(
+    context: click.Context, parameter: click.Parameter, given: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Names of checks of the preflight; the room with the checks is none of a help page's."""
+    if not given:
+        return ()
+    from bundler.cluster.preflight import NAMES
+    from bundler.core.documents.structure import nearest
+
+    for name in given:
+        if name not in NAMES:
+            raise UsageError(
+                f"--ignore-preflight-errors {name!r}: there is no such check of the preflight",
+                nearest(name, NAMES),
+            )
+    return given
+
+
+ignored_checks_option = click.option(
+    "--ignore-preflight-errors",
+    "ignored_checks",
+    multiple=True,
+    callback=_checks,
+    metavar="CHECK",
+    help="Go on although this check of the preflight fails; may be repeated.",
 )
 
 dry_run_option = click.option(

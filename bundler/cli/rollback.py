@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 @options.timeout_option
 @options.keep_failed_option
 @options.take_ownership_option
+@options.ignored_checks_option
 @options.dry_run_option
 @options.trust_options
 @output.json_option

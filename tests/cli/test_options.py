@@ -91,6 +91,15 @@ def test_a_setting_said_twice_is_refused() -> None:
         call(options.set_option, "--set", "a=1", "--set", "a=2")
 
 
+def test_checks_to_ignore_are_known_by_name() -> None:
+    option = "--ignore-preflight-errors"
+    received = call(options.ignored_checks_option, option, "node disk", option, "registry")
+    assert received == {"ignored_checks": ("node disk", "registry")}
+    with pytest.raises(UsageError, match="'node-disk': there is no such check") as refused:
+        call(options.ignored_checks_option, option, "node-disk")
+    assert str(refused.value.hint).startswith("did you mean node disk? valid here: API server, ")
+
+
 def test_a_policy_that_is_no_text_is_refused_by_name(tmp_path: Path) -> None:
     policy = tmp_path / "trust.yaml"
     policy.write_bytes(b"kind: \xff")

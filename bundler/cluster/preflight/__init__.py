@@ -6,7 +6,7 @@ Each file here asks the cluster about one family of things; what the answers mea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from bundler.cluster.client import Cluster
 from bundler.cluster.preflight.asked import Asked, Clock, UnseenError
@@ -25,9 +25,9 @@ from bundler.cluster.preflight.storage import storage
 from bundler.cluster.preflight.support import architecture, disk, image_volumes
 from bundler.core.destination import Destination
 from bundler.core.errors import BundlerError
-from bundler.core.preflight.checked import Checked, require_passed
+from bundler.core.preflight.checked import Checked, ignoring, require_passed
 
-__all__ = ["CHECKS", "Carried", "Needs", "basics", "examine", "needs_of", "require_passed"]
+__all__ = ["CHECKS", "NAMES", "Carried", "Needs", "basics", "examine", "needs_of", "require_passed"]
 
 Check = Callable[[Asked], Iterator[Checked]]
 
@@ -51,25 +51,31 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("node disk", disk),
     ("room for pods", room),
 )
+_SERVER, _REGISTRY = "API server", "registry"
+NAMES = (_SERVER, *(name for name, _ in CHECKS), _REGISTRY)
 # What can be said of a cluster without a bundle.
 _BASICS = ("clock", "certificate", "nodes", "GPU")
 
 
 def examine(
-    cluster: Cluster, needs: Needs, destination: Destination | None, clock: Clock
+    cluster: Cluster,
+    needs: Needs,
+    destination: Destination | None,
+    clock: Clock,
+    ignored: Collection[str] = (),
 ) -> tuple[Checked, ...]:
-    """What each check finds about `needs`; nothing is changed.
+    """What each check finds about `needs`; nothing is changed. What `ignored` names fails nothing.
 
     `clock` gives the time of here, with its zone. A check that can't be made does not keep the
     others from being made. The registry is asked last, and for more than reading only when
     nothing failed before.
     """
     asked = Asked(cluster, needs, clock)
-    found = list(_all(asked, CHECKS))
+    found = ignoring(_all(asked, CHECKS), ignored)
     if destination is not None:
         alone = all(each.outcome != "failed" for each in found)
-        found += registry(asked, destination, alone=alone)
-    return tuple(found)
+        found += ignoring(registry(asked, destination, alone=alone), ignored)
+    return found
 
 
 def basics(cluster: Cluster, namespace: str, clock: Clock) -> tuple[Checked, ...]:
@@ -79,7 +85,7 @@ def basics(cluster: Cluster, namespace: str, clock: Clock) -> tuple[Checked, ...
 
 
 def _all(asked: Asked, checks: tuple[tuple[str, Check], ...]) -> Iterator[Checked]:
-    reached = tuple(_made("API server", server, asked))
+    reached = tuple(_made(_SERVER, server, asked))
     yield from reached
     if any(each.outcome == "failed" for each in reached):
         return

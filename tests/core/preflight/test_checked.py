@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bundler.core.errors import PreflightError
-from bundler.core.preflight.checked import Checked, or_fine, require_passed
+from bundler.core.preflight.checked import Checked, ignoring, or_fine, require_passed
 
 
 def test_warnings_and_what_was_not_seen_stop_nothing() -> None:
@@ -35,11 +35,21 @@ def test_all_failures_are_named_at_once_with_their_remedies() -> None:
         "rights: ask",
         "storage: make one",
         "storage: or name another",
+        "where a check is wrong about this site: --ignore-preflight-errors CHECK",
     ]
     assert [each["outcome"] for each in caught.value.checks] == [
         "failed", "warning", "failed", "failed",
     ]  # fmt: skip
     assert caught.value.checks[1]["remedy"] == "set it"
+
+
+def test_only_failures_are_ignored_and_stay_in_sight() -> None:
+    found = [Checked("a", "failed", "x", "mend it"), Checked("b", "failed", "y")]
+    found += [Checked("a", "warning", "z")]
+    assert ignoring(found, ["a"]) == (Checked("a", "ignored", "x", "mend it"), *found[1:])
+    with pytest.raises(PreflightError, match="1 of 3 checks failed"):
+        require_passed(ignoring(found, ["a"]))
+    require_passed(ignoring(found, ["a", "b"]))
 
 
 def test_where_nothing_is_found_all_is_well() -> None:
