@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bundler.archive.bundle import AuthenticatedBundle
 from bundler.cluster.export import check_folder, export, file_names
+from bundler.cluster.objectstore import require_keys, upload
 from bundler.cluster.push import PushPlan, plan_push, push_artifact, push_bundle
 from bundler.core.errors import UsageError
 from bundler.core.findings import Finding
@@ -50,9 +51,10 @@ def export_bundle(
     """Push `bundle` and write its objects to `folder`, which must be empty or absent.
 
     No API server is called. Images are named by the registry, or by `registry_name` where that
-    is a folder (``oci:DIR``); without one they keep the placeholder host. All or nothing.
+    is a folder (``oci:DIR``); without one they keep the placeholder host. All or nothing. What
+    `spec.site` wants is not made: a login is nothing to keep in git.
     """
-    with closing(open_destination(site.registry)) as destination:
+    with closing(open_destination(site.registry, site.registry_ca)) as destination:
         if destination.registry is not None and registry_name is not None:
             raise UsageError(
                 f"--registry-name {registry_name}: --registry {site.registry} is a name already",
@@ -61,10 +63,12 @@ def export_bundle(
         host = destination.registry or registry_name
         rendered = render(bundle, site.target, site.settings, host, site.overlay)
         check_folder(folder)
+        require_keys(rendered.objects)
         if dry_run:
             sent = plan_push(bundle, destination)
         else:
             pushed = push_bundle(bundle, destination, progress)
+            upload(bundle, rendered.objects, progress)
             export(rendered.objects, pushed, folder)
             push_artifact(pushed, destination)
             sent = pushed.sent

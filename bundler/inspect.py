@@ -14,7 +14,8 @@ from bundler.core.documents.site import SiteObject
 from bundler.core.findings import Finding
 from bundler.core.lock import LockedFile
 from bundler.core.objects import manifests
-from bundler.core.objects.manifests import ObjectId
+from bundler.core.objects.loaderpods import fetched, wanted_secrets
+from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.core.reports.report import parse_report
 from bundler.render import spec_of
 
@@ -70,10 +71,12 @@ class ParameterInside:
 @dataclass(frozen=True)
 class SiteBrings:
     """What a site has to bring: parameters without a value of their own, by name; Secrets that it
-    makes itself; and what an install makes of --registry-credentials and --registry-ca."""
+    makes itself; buckets (``ENDPOINT/BUCKET``) that an install fills; and what it makes of
+    --registry-credentials and --registry-ca."""
 
     parameters: tuple[str, ...]
     secrets: tuple[SecretRef, ...]
+    buckets: tuple[str, ...]
     pull_secret: SiteObject | None
     ca: SiteObject | None
 
@@ -159,9 +162,11 @@ def inspect(bundle: AuthenticatedBundle) -> Inspected:
 
 def _brings(bundle: AuthenticatedBundle) -> SiteBrings:
     spec = spec_of(bundle)
+    objects = [obj for target in bundle.config.targets for obj in _rendered(bundle, target)]
     return SiteBrings(
         tuple(each.name for each in bundle.config.parameters if each.required),
-        spec.secret_refs,
+        wanted_secrets(spec.secret_refs, objects),
+        tuple(dict.fromkeys(f"{each.endpoint}/{each.place.bucket}" for each in fetched(objects))),
         spec.site.pull_secret if spec.site else None,
         spec.site.ca if spec.site else None,
     )
@@ -174,8 +179,12 @@ def _size(bundle: AuthenticatedBundle, name: str) -> int:
 
 
 def _objects(bundle: AuthenticatedBundle, target: str) -> tuple[str, ...]:
+    return tuple(str(ObjectId.of(obj)) for obj in _rendered(bundle, target))
+
+
+def _rendered(bundle: AuthenticatedBundle, target: str) -> tuple[JsonObject, ...]:
     title = f"targets/{target}.json"
-    return tuple(str(ObjectId.of(obj)) for obj in manifests.load(bundle.layer(title), title))
+    return manifests.load(bundle.layer(title), title)
 
 
 def _place(target: ParameterTarget) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bundler.archive.bundle import AuthenticatedBundle
 from bundler.cluster.access import Access
 from bundler.cluster.client import Cluster
-from bundler.cluster.objectstore import upload
+from bundler.cluster.objectstore import require_keys, upload
 from bundler.cluster.planning.present import Intent, Prepared, prepare
 from bundler.cluster.preflight import require_passed
 from bundler.cluster.push import PushPlan, held, plan_push, push_artifact, push_bundle
@@ -107,6 +107,7 @@ def install(
         destination = stack.enter_context(closing(opened))
         registry = _pulled_from(destination, site)
         rendered = render(bundle, site.target, site.settings, registry, site.overlay)
+        require_keys(rendered.objects)
         record = Record(bundle.release.name, _installed(bundle, rendered, registry), ())
         cluster = stack.enter_context(closing(site.access.open(record.name)))
         needs = spec_of(bundle).site

@@ -9,10 +9,16 @@ from pathlib import Path
 import pytest
 
 from bundler.archive.bundle import AuthenticatedBundle
+from bundler.cli.main import run
+from bundler.cluster.preflight import needs_of
 from bundler.core import lock
 from bundler.core.errors import BundlerError, PolicyError, SourceError, UsageError
 from bundler.core.objects.loaderpods import fetched
-from bundler.render import Rendered, render
+from bundler.core.progress import SILENT
+from bundler.export import export_bundle
+from bundler.inspect import inspect
+from bundler.install import Site, install
+from bundler.render import Rendered, render, spec_of
 from bundler.sign.open import open_bundle
 from tests.project import IMAGE, Project, make_project
 
@@ -83,6 +89,45 @@ def test_what_is_installed_names_the_model_by_its_digest(project: Project, tmp_p
         assert "site-login" in str(job)
         (there,) = fetched(rendered(bundle, "site").objects)
         assert (there.endpoint, there.place.bucket) == ("https://s3.site.example", "weights")
+
+
+def test_what_the_site_brings_for_a_bucket_is_said(
+    project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.build(tmp_path / "a.tar")
+    with open_bundle(tmp_path / "a.tar", None) as bundle:
+        brings = inspect(bundle).site_brings
+        objects = rendered(bundle, "site").objects
+        needs = needs_of(bundle, spec_of(bundle), objects, "x-system")
+    (secret,) = brings.secrets
+    assert (secret.namespace, secret.name) == ("search", "keys")
+    assert needs.secret_refs == brings.secrets
+    assert brings.buckets == ("https://s3.site.example/weights",)
+    assert run(["inspect", str(tmp_path / "a.tar"), "--allow-unsigned"]) == 0
+    said = capsys.readouterr().out
+    assert "  Secret search/keys with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY: what reads" in said
+    assert "in the environment, to fill https://s3.site.example/weights\n" in said
+
+
+@pytest.mark.parametrize("verb", ["export", "install"])
+def test_without_keys_for_the_bucket_nothing_is_pushed(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    project.build(tmp_path / "a.tar")
+    layout, folder = tmp_path / "layout", tmp_path / "export"
+
+    def done(bundle: AuthenticatedBundle) -> object:
+        if verb == "export":
+            return export_bundle(bundle, Site("site", f"oci:{layout}", {}), folder, None, SILENT)
+        return install(bundle, Site("site", "registry.site:5000/a", {}), SILENT)
+
+    missing = "keys of the bucket: expected AWS_ACCESS_KEY_ID"
+    with open_bundle(tmp_path / "a.tar", None) as bundle, pytest.raises(UsageError, match=missing):
+        done(bundle)
+    assert not layout.exists()
+    assert not folder.exists()
 
 
 def test_another_installer_does_not_fit_the_lock(project: Project, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from bundler import export as verb
 from bundler.archive.bundle import AuthenticatedBundle
 from bundler.cli.main import run
 from bundler.core import yamltext
@@ -83,6 +84,25 @@ def test_an_export_is_every_object_in_a_file_and_a_list_of_them(
     (kustomization,) = read(folder, done.files[-1:])
     assert kustomization["resources"] == list(done.files[:-1])
     assert (tmp_path / "layout" / "index.json").exists()
+
+
+def test_an_export_fills_the_buckets_that_its_pods_fetch_from(
+    bundle: AuthenticatedBundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(verb, "upload", lambda _, objects, progress: asked.append(len(objects)))
+    export(bundle, tmp_path)
+    assert asked == [len(OBJECTS)]
+
+
+def test_an_export_trusts_the_certificates_that_it_is_given(
+    bundle: AuthenticatedBundle, tmp_path: Path
+) -> None:
+    ca = tmp_path / "site-ca.pem"
+    ca.write_text("no certificate")
+    here = Site(TARGET, "127.0.0.1:1", {}, registry_ca=ca)
+    with pytest.raises(UsageError, match=r"site-ca\.pem"):
+        export_bundle(bundle, here, tmp_path / "export", None, SILENT)
 
 
 def test_an_export_names_the_registry_that_will_have_the_images(

@@ -95,10 +95,11 @@ def test_it_names_objects_and_parameters(path: Path) -> None:
 
 
 def test_it_names_what_the_site_brings(path: Path, tmp_path: Path) -> None:
-    assert inspected(path).site_brings == SiteBrings((), (), None, None)
+    assert inspected(path).site_brings == SiteBrings((), (), (), None, None)
     assert inspected(needy(tmp_path)).site_brings == SiteBrings(
         ("host",),
         (SecretRef(name="bucket", namespace="a", keys=("user",), description="a login"),),
+        (),
         SiteObject(name="pull", namespaces=("a", "b")),
         SiteObject(name="site-ca", namespaces=("a",)),
     )

@@ -12,6 +12,7 @@ from bundler import inspect
 from bundler.cli import options, output
 from bundler.cli.opened import opened
 from bundler.cli.progress import size_text
+from bundler.core.objects.loaderpods import BUCKET_KEYS
 
 if TYPE_CHECKING:
     from bundler.sign.trust import Trust
@@ -73,6 +74,8 @@ def _brought(site: inspect.SiteBrings) -> Iterator[str]:
     for secret in site.secrets:
         keys = ", ".join(secret.keys)
         yield f"Secret {secret.namespace}/{secret.name} with {keys}: {secret.description}"
+    for bucket in site.buckets:
+        yield f"{' and '.join(BUCKET_KEYS)} in the environment, to fill {bucket}"
     made = (("--registry-credentials", "Secret", site.pull_secret),)
     for option, kind, wanted in (*made, ("--registry-ca", "ConfigMap", site.ca)):
         if wanted is not None:

@@ -33,6 +33,12 @@ class Uploaded:
     size: int
 
 
+def require_keys(objects: Sequence[JsonObject]) -> None:
+    """UsageError when `upload` would have no keys, where it has something to do."""
+    if fetched(objects):
+        find_keys()
+
+
 def upload(
     bundle: AuthenticatedBundle, objects: Sequence[JsonObject], progress: Progress
 ) -> tuple[Uploaded, ...]:

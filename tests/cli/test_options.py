@@ -97,7 +97,7 @@ def test_checks_to_ignore_are_known_by_name() -> None:
     assert received == {"ignored_checks": ("node disk", "registry")}
     with pytest.raises(UsageError, match="'node-disk': there is no such check") as refused:
         call(options.ignored_checks_option, option, "node-disk")
-    assert str(refused.value.hint).startswith("did you mean node disk? valid here: API server, ")
+    assert str(refused.value.hint).startswith("did you mean node disk? valid here: clock, ")
 
 
 def test_a_policy_that_is_no_text_is_refused_by_name(tmp_path: Path) -> None:

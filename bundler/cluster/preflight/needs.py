@@ -13,6 +13,7 @@ from bundler.core.digest import Descriptor, Digest
 from bundler.core.documents.bundle import Bundle
 from bundler.core.documents.secretrefs import SecretRef
 from bundler.core.documents.smoke import Smoke
+from bundler.core.objects.loaderpods import wanted_secrets
 from bundler.core.objects.manifests import JsonObject
 from bundler.core.preflight.cuda import Cuda, cuda_of
 
@@ -66,7 +67,7 @@ def needs_of(
         name=bundle.release.name,
         namespace=namespace,
         objects=tuple(objects),
-        secret_refs=spec.secret_refs,
+        secret_refs=wanted_secrets(spec.secret_refs, objects),
         smoke=spec.smoke,
         images={entry.descriptor.digest.hex: _carried(bundle, entry) for entry in carried},
         version=bundle.release.version,

@@ -1,4 +1,4 @@
-"""The Secrets that the bundle declares: there, with their keys. No value is kept or shown."""
+"""The Secrets that the bundle wants: there, with their keys. No value is kept or shown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NAME = "secrets"
 def secrets(asked: Asked) -> Iterator[Checked]:
     """A failure for each Secret, or key of one, that is missing."""
     count = len(asked.needs.secret_refs)
-    fine = f"{count} declared Secrets are there" if count else "the bundle declares none"
+    fine = f"{count} Secrets of the site are there" if count else "the bundle wants none"
     yield from or_fine(_problems(asked), _NAME, fine)
 
 

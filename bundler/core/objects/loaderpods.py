@@ -5,19 +5,22 @@ All of it passes Pod Security's ``restricted``. A loader needs no account of the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bundler.core.documents.secretrefs import SecretRef
 from bundler.core.documents.weights import Egress, ObjectStore
 from bundler.core.modelplace import SCHEME, ModelPlace
-from bundler.core.objects.manifests import STAGE_LABEL, STAGE_LOAD, JsonObject
+from bundler.core.objects.manifests import STAGE_LABEL, STAGE_LOAD, JsonObject, ObjectId
 from bundler.core.rules.walk import entries, lookup, pods
 
 COMMAND = ["python3", "/airbundle.pyz", "load"]
 # What a NetworkPolicy chooses loaders by, Jobs and pods with an init container alike.
 LABEL = "airbundle.dev/loads-weights"
 WEIGHTS = "/weights"
+# What a bucket's Secret holds, and whoever fills the bucket has in the environment.
+BUCKET_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 _ENDPOINT, _REGION = "AWS_ENDPOINT_URL", "AWS_REGION"
 _USER = 65532
@@ -163,17 +166,42 @@ def fetched(objects: Sequence[JsonObject]) -> tuple[Fetched, ...]:
     UsageError for an address that a parameter has spoilt.
     """
     found: dict[Fetched, None] = {}
+    for _, _, each in _fetching(objects):
+        told = {item["name"]: str(item.get("value")) for _, item in entries(each, "env")}
+        place = ModelPlace.parse(each["args"][0])
+        found[Fetched(told[_ENDPOINT], told[_REGION], place)] = None
+    return tuple(found)
+
+
+def wanted_secrets(
+    declared: Sequence[SecretRef], objects: Sequence[JsonObject]
+) -> tuple[SecretRef, ...]:
+    """The `declared` Secrets, and the buckets' logins that pods of `objects` mount besides."""
+    found = {(each.namespace, each.name): each for each in declared}
+    for obj, pod, _ in _fetching(objects):
+        namespace = ObjectId.of(obj).namespace or "default"
+        for _, volume in entries(pod, "volumes"):
+            name = lookup(volume, "secret", "secretName")
+            if volume.get("name") == _BUCKET and (namespace, name) not in found:
+                found[namespace, name] = SecretRef(
+                    name=name,
+                    namespace=namespace,
+                    keys=BUCKET_KEYS,
+                    description="what reads the bucket with the weights",
+                )
+    return tuple(found.values())
+
+
+def _fetching(
+    objects: Sequence[JsonObject],
+) -> Iterator[tuple[JsonObject, JsonObject, JsonObject]]:
+    """Each object with a pod that fetches from a bucket, the pod's spec, and the container."""
     for obj in objects:
         for pod in pods(obj):
             for _, each in entries(pod.spec, "initContainers"):
                 arguments = each.get("args") or [""]
                 if each.get("command") == COMMAND and str(arguments[0]).startswith(SCHEME):
-                    told = {
-                        item["name"]: str(item.get("value")) for _, item in entries(each, "env")
-                    }
-                    place = ModelPlace.parse(arguments[0])
-                    found[Fetched(told[_ENDPOINT], told[_REGION], place)] = None
-    return tuple(found)
+                    yield obj, pod.spec, each
 
 
 def claim_of(spec: JsonObject) -> str:

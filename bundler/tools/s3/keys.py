@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bundler.core.errors import UsageError
+from bundler.core.objects.loaderpods import BUCKET_KEYS
 
 # Names as AWS's own tools have them; a Secret's keys are the same.
-ID, SECRET, TOKEN = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"
+ID, SECRET = BUCKET_KEYS
+TOKEN = "AWS_SESSION_TOKEN"
 FOLDER_VARIABLE = "AIRBUNDLE_BUCKET_KEYS"
 _PLAIN = re.compile(r"[\x21-\x7e]{1,4096}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from bundler.core.documents.weights import Claim, Egress, ObjectStore, Weights
 from bundler.core.errors import PolicyError, UsageError
 from bundler.core.modelplace import ModelPlace
 from bundler.core.objects.images import references, rewrite
-from bundler.core.objects.loaderpods import LABEL, Access, Fetched, fetched
+from bundler.core.objects.loaderpods import LABEL, Access, Fetched, fetched, wanted_secrets
 from bundler.core.objects.manifests import loads
 from bundler.core.objects.weights import Loading, arrange, content_digest
 from bundler.core.rules import RuleContext, pod_security
@@ -108,6 +109,18 @@ def test_a_pod_fetches_from_a_bucket_before_it_starts() -> None:
     place = ModelPlace("models", "airbundle", "mini", Digest(FOLDER))
     assert fetched(objects) == (Fetched("https://s3.site", "r-1", place),)
     assert fetched(made(server())) == ()
+
+
+def test_the_login_of_a_bucket_is_a_secret_of_the_site() -> None:
+    objects = made(server(), wanted=IN_BUCKET)
+    keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    (found,) = wanted_secrets((), objects)
+    namespace = objects[0]["metadata"]["namespace"]
+    assert (found.namespace, found.name, found.keys) == (namespace, "keys", keys)
+    own = replace(found, description="our own words")
+    other = replace(found, name="other")
+    assert wanted_secrets((other, own), objects) == (other, own)
+    assert wanted_secrets((other,), made(server())) == (other,)
 
 
 def test_the_pods_own_init_containers_come_second() -> None:
