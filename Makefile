@@ -20,7 +20,7 @@ help:
 	@echo 'make test        all tests'
 	@echo 'make lint        style, types and the import law'
 	@echo 'make mutants     every refusal is broken once, and its test must notice'
-	@echo 'make bench       how fast it is beside what this machine can do; needs 12 GiB of disk'
+	@echo 'make bench       how fast it is beside what this machine can do; needs 14 GiB of disk'
 	@echo 'make cluster     a whole cluster of one node without a way out, until Ctrl-C; root'
 	@echo 'make wheelhouse  build/wheelhouse: airbundle itself, for a machine without a package index'
 	@echo 'make lock-deps   requirements/*.txt anew, from pyproject.toml'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import ssl
 from collections.abc import Collection, Iterator, Mapping
@@ -69,7 +70,8 @@ def doctor(access: Access) -> Diagnosis:
     try:
         cluster = access.open(_NOBODY)
     except ClusterError as error:
-        asked_for = access.kubeconfig is not None or access.context is not None
+        named = access.kubeconfig, access.context, os.environ.get("KUBECONFIG")
+        asked_for = any(each is not None for each in named)
         outcome = Checked("API server", "failed", error.message, error.hint)
         if not asked_for:
             outcome = Checked("API server", "skipped", error.message, error.hint)
@@ -156,8 +158,10 @@ def _machine() -> Iterator[Checked]:
         kustomize = find_kustomize()
         yield Checked("kustomize", "ok", f"{kustomize.name} {kustomize.version}")
     except ToolError as error:
-        yield Checked("kustomize", "skipped", f"{error.message}; building needs it", error.hint)
+        needs = "building and --overlay need it"
+        yield Checked("kustomize", "skipped", f"{error.message}; {needs}", error.hint)
     try:
         yield Checked("checkov", "ok", f"checkov {find_checkov().version}")
     except ToolError as error:
-        yield Checked("checkov", "skipped", f"{error.message}; building needs it", error.hint)
+        needs = "building and --require-scanners need it"
+        yield Checked("checkov", "skipped", f"{error.message}; {needs}", error.hint)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bundler.archive.bundle import AuthenticatedBundle
 from bundler.cluster.access import Access
+from bundler.cluster.client import Cluster
 from bundler.cluster.push import artifact_repository, bundle_artifact, mark
 from bundler.cluster.release.needed import Needed, needed
 from bundler.core.digest import Digest
@@ -69,25 +70,38 @@ def prune(
     """
     if registry.startswith(_LAYOUT):
         raise UsageError(f"--registry {registry}: nothing pulls from a folder: remove it by hand")
-    with closing(RegistryCatalog(registry, authority=registry_ca)) as catalog:
-        with closing(access.open("prune")) as cluster:
-            needed(cluster)
-            there = tuple(_published(catalog, registry, registry_ca))
-            # Once more: reading a registry takes long, and somebody may have installed meanwhile.
-            wanted = needed(cluster)
+    with ExitStack() as stack:
+        catalog = stack.enter_context(closing(RegistryCatalog(registry, authority=registry_ca)))
+        cluster = stack.enter_context(closing(access.open("prune")))
+        needed(cluster)
+        there = tuple(_published(catalog, registry, registry_ca))
+        # Once more: reading a registry takes long, and somebody may have installed meanwhile.
+        wanted = needed(cluster)
         _require_all(wanted, there, registry)
         kept = tuple(each for each in there if str(each.index) in wanted.indexes)
         others = tuple(each for each in there if each not in kept)
         in_use = tuple(each for each in others if _named(each, wanted))
         removed = tuple(each for each in others if each not in in_use)
         held = {manifest for each in (*kept, *in_use) for manifest in each.manifests}
-        gone = [m for each in removed for m in each.manifests if m not in held]
-        gone = list(dict.fromkeys(gone))
+        gone = {m: each for each in reversed(removed) for m in each.manifests if m not in held}
         if yes:
             progress.phase(f"removing {len(gone)} manifests", None)
-            for repository, digest in gone:
-                catalog.delete(repository, digest)
+            for each in removed:
+                _require_no_more(cluster, wanted)
+                for manifest in each.manifests:
+                    if gone.get(manifest) == each:
+                        catalog.delete(*manifest)
     return Pruned(registry, not yes, removed, kept, in_use, len(gone))
+
+
+def _require_no_more(cluster: Cluster, wanted: Needed) -> None:
+    """ClusterError when by now more is needed than was `wanted`."""
+    now = needed(cluster)
+    if not (now.indexes <= wanted.indexes and now.in_pods <= wanted.in_pods):
+        raise ClusterError(
+            "the cluster needs more than when this began: something was installed meanwhile",
+            "run the same command again: it looks anew",
+        )
 
 
 def _published(

@@ -15,7 +15,7 @@ from bundler.cluster.release.upgrade import ReleaseChange, release_change
 from bundler.cluster.sitefiles import NO_FILES, SiteFiles
 from bundler.cluster.transaction.transact import PATIENT, Manner, transact
 from bundler.core.digest import Digest
-from bundler.core.errors import UsageError
+from bundler.core.errors import ClusterError, UsageError
 from bundler.core.findings import Finding
 from bundler.core.objects.plan import Plan
 from bundler.core.preflight.checked import Checked
@@ -77,6 +77,11 @@ def rollback(
         record, namespace = Record(name, past, ()), access.release_namespace
         intent = Intent(record, rendered.objects, namespace, "rollback", take_ownership)
         prepared = planned(cluster, intent, checked)
+        if prepared.before != before:
+            raise ClusterError(
+                f"release {name}: another install went on meanwhile; nothing was touched",
+                "look at `airbundle status`, then run the same command again",
+            )
         change = release_change(before, past, past.parameters, back=True)
         plan = prepared.plan
         if not dry_run:

@@ -46,6 +46,8 @@ def uninstall(
             removal = plan_removal(cluster, record, namespace, data=delete_data)
         else:
             with held(cluster, name, namespace, time.sleep) as lease:
+                # Once more: an install may have ended since, which brought other objects.
+                record = find_record(cluster, name, namespace)
                 removal = plan_removal(cluster, record, namespace, data=delete_data)
                 removal = remove(
                     cluster,

@@ -16,9 +16,9 @@ import pytest
 
 from bundler.cluster.access import Access
 from bundler.cluster.client import Cluster, open_cluster
+from bundler.cluster.planning.inside import kinds
 from bundler.cluster.release.lease import lease_id
 from bundler.cluster.release.record import Record, record_id
-from bundler.cluster.transaction.removal import _kinds
 from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.core.reference import PLACEHOLDER_HOST
 from tests.cluster.node import Node
@@ -206,7 +206,7 @@ class Field:
         """The resourceVersion of every object in the release's namespaces."""
         return {
             f"{kind} {space}/{each['metadata']['name']}": each["metadata"]["resourceVersion"]
-            for api_version, kind in _kinds(self.cluster, ())
+            for api_version, kind in kinds(self.cluster)
             if kind not in _RESTLESS
             for space in (self.mark, self.home)
             for each in self.cluster.list(ObjectId(api_version, kind, space, "any"))

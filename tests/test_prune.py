@@ -11,12 +11,15 @@ from pathlib import Path
 import httpx
 import pytest
 
+from bundler import prune as verb
 from bundler.cli.main import run
 from bundler.cluster.access import Access
 from bundler.cluster.client import Cluster, open_cluster
 from bundler.cluster.push import plan_push, push_artifact, push_bundle
 from bundler.cluster.release import lease
+from bundler.cluster.release.needed import Needed, needed
 from bundler.cluster.release.record import Journal, Past, Record
+from bundler.core.digest import Digest
 from bundler.core.errors import ClusterError, SourceError, UsageError
 from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.core.progress import SILENT, Progress
@@ -233,6 +236,26 @@ def test_an_install_that_goes_on_stops_it(place: Place) -> None:
         place.prune(yes=True)
     assert f"kubectl -n {HOME} delete lease airbundle.other" in str(caught.value.hint)
     assert listing(place.registry) == before
+
+
+def test_an_install_that_ends_meanwhile_stops_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.record(place.push("1.1.0"))
+    place.push("1.0.0")
+    asked = []
+
+    def late(cluster: Cluster) -> Needed:
+        asked.append(cluster)
+        found = needed(cluster)
+        if len(asked) < 3:
+            return found
+        return replace(found, in_pods=found.in_pods | {Digest("0" * 64)})
+
+    monkeypatch.setattr(verb, "needed", late)
+    with pytest.raises(ClusterError, match="something was installed meanwhile"):
+        place.prune(yes=True)
+    assert place.lacks("1.0.0") == 0
 
 
 def test_other_leases_and_one_that_nobody_holds_do_not(place: Place) -> None:

@@ -12,10 +12,14 @@ from typing import Any
 
 import pytest
 
+from bundler import install as installing
+from bundler import rollback as verb
 from bundler.cli.main import run
+from bundler.cluster.transaction.apply import Checks
 from bundler.core.errors import ClusterError, IntegrityError, SourceError, TrustError, UsageError
 from bundler.core.objects.manifests import ObjectId
 from bundler.core.progress import SILENT
+from bundler.install import planned
 from bundler.released import open_released
 from bundler.rollback import RolledBack, rollback
 from bundler.sign.keys import Algorithm, PrivateKey
@@ -31,7 +35,7 @@ pytestmark = pytest.mark.needs("apiserver", "docker-registry")
 
 
 @pytest.fixture(name="on")
-def installing(tmp_path: Path, kubeconfig: Path, registry: Registry) -> Iterator[Field]:
+def working(tmp_path: Path, kubeconfig: Path, registry: Registry) -> Iterator[Field]:
     with field_of_work(tmp_path, kubeconfig, registry) as on:
         yield on
 
@@ -105,16 +109,13 @@ def test_a_dry_run_changes_nothing_and_says_what_is_then_done(on: Field) -> None
 def test_an_install_that_was_left_failed_is_gone_back_from(
     on: Field, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bundler import install as verb
-    from bundler.cluster.transaction.apply import Checks
-
     on.install(version(on, "1.0.0"))
 
     def never(ids: object) -> None:
         raise ClusterError("not ready")
 
     with monkeypatch.context() as patched:
-        patched.setattr(verb, "checks_of", lambda *_: Checks(wait=never))
+        patched.setattr(installing, "checks_of", lambda *_: Checks(wait=never))
         with pytest.raises(ClusterError):
             on.install(version(on, "1.1.0"), manner=replace(AT_ONCE, keep_failed=True))
     assert data(on) == "1.1.0"
@@ -138,12 +139,23 @@ def test_a_rollback_that_was_killed_goes_on_to_where_it_was_going(
     assert (data(on), on.record().version, on.record().journal) == ("1.0.0", "1.0.0", None)
 
 
+def test_an_install_meanwhile_is_noticed(on: Field, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in ("1.0.0", "1.1.0"):
+        on.install(version(on, number))
+
+    def late(*asked: Any) -> Any:
+        on.install(version(on, "1.2.0"))
+        return planned(*asked)
+
+    monkeypatch.setattr(verb, "planned", late)
+    with pytest.raises(ClusterError, match="another install went on meanwhile; nothing was touch"):
+        back(on)
+    assert (data(on), on.record().version) == ("1.2.0", "1.2.0")
+
+
 def test_a_rollback_that_fails_leaves_what_was_there(
     on: Field, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bundler import rollback as verb
-    from bundler.cluster.transaction.apply import Checks
-
     for number in ("1.0.0", "1.1.0"):
         on.install(version(on, number))
     asked = []
@@ -174,14 +186,11 @@ def test_without_a_way_back_nothing_is_begun(on: Field) -> None:
 def test_a_first_install_that_was_cut_off_is_nothing_to_go_back_to(
     on: Field, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bundler import install as verb
-    from bundler.cluster.transaction.apply import Checks
-
     def never(ids: object) -> None:
         raise ClusterError("not ready")
 
     with monkeypatch.context() as patched:
-        patched.setattr(verb, "checks_of", lambda *_: Checks(wait=never))
+        patched.setattr(installing, "checks_of", lambda *_: Checks(wait=never))
         with pytest.raises(ClusterError):
             on.install(version(on, "1.0.0"), manner=replace(AT_ONCE, keep_failed=True))
     with pytest.raises(UsageError, match=r"nothing was installed before 1\.0\.0"):

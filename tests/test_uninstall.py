@@ -14,7 +14,7 @@ import pytest
 from bundler import uninstall as verb
 from bundler.cli.main import run
 from bundler.cluster.client import Cluster
-from bundler.cluster.release.lease import Held, lease_id
+from bundler.cluster.release.lease import Held, held, lease_id
 from bundler.cluster.release.record import record_id
 from bundler.cluster.transaction import removal
 from bundler.core.errors import ClusterError, UsageError
@@ -230,6 +230,21 @@ def test_it_does_not_get_into_an_install(on: Field, monkeypatch: pytest.MonkeyPa
     assert not gone(on, on.id("one"))
 
 
+def test_an_install_that_ended_meanwhile_is_taken_away_too(
+    on: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on.install(on.release(on.settings("one")))
+
+    def late(*asked: Any) -> Any:
+        on.install(on.release(on.settings("one"), on.settings("two"), version="1.1.0"))
+        return held(*asked)
+
+    monkeypatch.setattr(verb, "held", late)
+    done = away(on)
+    assert done.version == "1.1.0"
+    assert gone(on, on.id("two"))
+
+
 def test_what_hangs_keeps_its_record(on: Field, monkeypatch: pytest.MonkeyPatch) -> None:
     on.install(on.release(on.settings("one")))
     held = on.settings("one")
@@ -341,14 +356,14 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]
     """Has something happen right before the first object is deleted."""
 
     def happening(deed: Callable[[], object]) -> None:
-        real, left = removal._delete, [deed]
+        real, left = removal.delete, [deed]
 
         def delete(cluster: Cluster, object_id: ObjectId, uid: str, *, foreground: bool) -> str:
             if left:
                 left.pop()()
             return real(cluster, object_id, uid, foreground=foreground)
 
-        monkeypatch.setattr(removal, "_delete", delete)
+        monkeypatch.setattr(removal, "delete", delete)
 
     return happening
 
@@ -432,8 +447,9 @@ def test_an_extension_that_is_down_only_holds_namespaces(
         if path != "/apis":
             return answer
         listed = json.loads(answer.body)
-        group: JsonObject = {"name": "metrics.example.org"}
-        group |= {"preferredVersion": {"groupVersion": "metrics.example.org/v1"}}
+        version = {"groupVersion": "metrics.example.org/v1"}
+        group: JsonObject = {"name": "metrics.example.org", "versions": [version]}
+        group |= {"preferredVersion": version}
         listed["groups"].append(group)
         return replace(answer, body=json.dumps(listed).encode())
 

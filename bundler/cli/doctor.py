@@ -28,7 +28,11 @@ if TYPE_CHECKING:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
 )
 @click.option("--target", metavar="TARGET", help="With FILE: the overlay to examine for.")
-@click.option("--registry", metavar="HOST[/PREFIX]", help="With FILE: the registry to look at.")
+@click.option(
+    "--registry",
+    metavar="[PROFILE:]HOST[/PREFIX]",
+    help="With FILE: the registry to look at.",
+)
 @options.registry_ca_option
 @options.registry_credentials_option
 @options.set_option

@@ -225,7 +225,7 @@ set_option = click.option(
 registry_option = click.option(
     "--registry",
     required=True,
-    metavar="HOST[/PREFIX]|oci:DIR",
+    metavar="[PROFILE:]HOST[/PREFIX]|oci:DIR",
     help="Where images and models go: a registry, or an OCI layout on disk.",
 )
 

@@ -38,7 +38,7 @@ _PROBE_OBJECT = {
 # checkov loads the parser of Terraform's language whatever it is asked, which takes a second to
 # make, and is kept as a pickle. All that it uses of it for Kubernetes are these two names.
 _HCL = b'START_LINE, END_LINE = "__start_line__", "__end_line__"\n'
-_REMEDY = "pip install 'airbundle[build]', on the connected side, brings one that is known to work"
+_REMEDY = "pip install '.[build]' in a clone, on the connected side, brings one known to work"
 
 
 @dataclass(frozen=True, order=True)

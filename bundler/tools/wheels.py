@@ -26,7 +26,7 @@ from bundler.tools.process import Runner
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 # A slow line and a cold cache.
 _TIMEOUT = 600.0
-_REMEDY = "on the connected side: pip install 'airbundle[build]'"
+_REMEDY = "on the connected side: pip install '.[build]' in a clone"
 _INDEX_REMEDY = (
     "pip's own settings say which index it asks (pip.conf, PIP_INDEX_URL); --wheels DIR asks none"
 )

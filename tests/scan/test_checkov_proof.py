@@ -255,7 +255,7 @@ def test_a_missing_checkov_is_told(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match="found neither beside this Python nor on PATH") as caught:
         scan(path=str(tmp_path))
     assert caught.value.hint is not None
-    assert "airbundle[build]" in caught.value.hint
+    assert "pip install '.[build]' in a clone" in caught.value.hint
 
 
 def test_a_version_that_is_none_is_told(fake: Callable[..., str]) -> None:

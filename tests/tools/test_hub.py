@@ -370,7 +370,7 @@ def test_without_the_client_there_is_a_hint(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delitem(sys.modules, "bundler.tools.hub.client")
     with pytest.raises(UsageError, match="hf://org/tiny: the hub's client is not") as caught:
         open_repo("org/tiny")
-    assert caught.value.hint == "pip install 'airbundle[build]', on the connected side"
+    assert caught.value.hint == "pip install '.[build]' in a clone, on the connected side"
 
 
 def test_nothing_is_printed(hub: Hub, commit: str) -> None:

@@ -166,7 +166,7 @@ def test_a_missing_program_is_named(name: str, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(wheels, "find_spec", lambda _: None)
     with pytest.raises(ToolError, match=f"{name}: expected it beside this Python") as caught:
         wheels.require(name)
-    assert "airbundle[build]" in str(caught.value.hint)
+    assert "pip install '.[build]' in a clone" in str(caught.value.hint)
 
 
 # --- what is laid out ---------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import quote
@@ -66,6 +66,12 @@ class Cluster:
         if version not in self._discovered:
             self._discovered[version] = self._discover(version)
         return self._discovered[version].get(object_id.kind)
+
+    def served(self, object_id: ObjectId) -> ObjectId | None:
+        """The same object in a version that the server serves, its own if it can be; or None."""
+        if self.resource(object_id) is not None:
+            return object_id
+        return next((replace(object_id, api_version=v) for v in self._versions(object_id)), None)
 
     def forget(self) -> None:
         """Ask again about every kind from now on: kinds may have come."""

@@ -55,7 +55,7 @@ def _claims(present: Present) -> Iterator[str]:
     what = ObjectId.of(present.desired)
     # A namespace holds what others put into it, and nothing is lost by putting more there.
     shared = is_namespace(what)
-    if present.live is not None and present.change == "adopted" and not shared:
+    if present.live is not None and present.foreign and not shared:
         yield _stranger(what, present.live)
     if present.taken:
         fields = ", ".join(f"{each.field} of {each.owner}" for each in present.taken)

@@ -13,6 +13,7 @@ from bundler.cluster.client import (
     UnreachableError,
     nowhere,
 )
+from bundler.cluster.planning.inside import holds
 from bundler.cluster.planning.ownership import check_claims, forced, somebody_elses
 from bundler.cluster.planning.terminating import being_deleted
 from bundler.cluster.planning.unasked import check_schemas
@@ -29,6 +30,8 @@ from bundler.cluster.release.record import (
 from bundler.core.errors import ClusterError
 from bundler.core.objects.manifests import JsonObject, ObjectId, apply_order, loads
 from bundler.core.objects.plan import (
+    KEPT_KINDS,
+    VOLUMES,
     Identity,
     Owned,
     Plan,
@@ -53,8 +56,9 @@ class Intent:
     """What is to be installed: a record without its inventory, and its objects, relocated.
 
     An `install` may not be older than what is installed; `going back` also removes what an
-    upgrade that failed brought, were it a namespace or a volume. What others made, or own, is
-    refused unless `take_ownership`.
+    upgrade that failed brought, were it a namespace with nothing else in it or, where it was
+    `made` by this very run, a volume. What others made, or own, is refused unless
+    `take_ownership`.
     """
 
     record: Record
@@ -62,6 +66,7 @@ class Intent:
     namespace: str
     doing: Literal["install", "rollback", "going back"] = "install"
     take_ownership: bool = False
+    made: tuple[ObjectId, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,8 +125,7 @@ def prepare(cluster: Cluster, intent: Intent) -> Prepared:
     present = survey(cluster, objects, previous)
     check_schemas(present)
     uids = _leftovers(cluster, dropped(previous, ids))
-    fresh = before.journal.fresh if before and before.journal else ()
-    disposable = fresh if intent.doing == "going back" else ()
+    disposable = _disposable(cluster, intent, before, uids)
     kept = make_plan(present, previous, uids, disposable).kept
     record = wanted.with_inventory(inventory(present, previous, kept)).after(before)
     home = _home(cluster, namespace, ids)
@@ -137,6 +141,32 @@ def prepare(cluster: Cluster, intent: Intent) -> Prepared:
     made = Prepared(plan, present, home, written, record, before, uids, namespace, journal)
     _require_room(made)
     return made
+
+
+def _disposable(
+    cluster: Cluster, intent: Intent, before: Record | None, uids: Collection[ObjectId]
+) -> tuple[ObjectId, ...]:
+    """What goes with an upgrade that failed although its kind is kept otherwise.
+
+    Data that an attempt before this one left may be in use by now, and others may have put things
+    into a namespace or made some of a kind.
+    """
+    if intent.doing != "going back" or before is None or before.journal is None:
+        return ()
+    made = {identity(each) for each in intent.made}
+    fresh = {
+        identity(each)
+        for each in before.journal.fresh
+        if each.kind not in VOLUMES or identity(each) in made
+    }
+    going = [each for each in uids if each.kind not in KEPT_KINDS or identity(each) in fresh]
+    empty = []
+    for each in going:
+        if identity(each) in fresh and each.kind in KEPT_KINDS:
+            live = cluster.get(each)
+            if live is not None and not holds(cluster, each, live, going):
+                empty.append(each)
+    return tuple(empty)
 
 
 def _require_room(prepared: Prepared) -> None:
@@ -263,10 +293,10 @@ def _leftovers(cluster: Cluster, gone: Sequence[Owned]) -> dict[ObjectId, str]:
     """
     uids: dict[ObjectId, str] = {}
     for owned in gone:
-        served = owned.made and cluster.resource(owned.id) is not None
-        live = cluster.get(owned.id) if served else None
-        if live is not None and is_ours(cluster, live):
-            uids[owned.id] = str(live["metadata"].get("uid"))
+        object_id = cluster.served(owned.id) if owned.made else None
+        live = cluster.get(object_id) if object_id is not None else None
+        if object_id is not None and live is not None and is_ours(cluster, live):
+            uids[object_id] = str(live["metadata"].get("uid"))
     return uids
 
 

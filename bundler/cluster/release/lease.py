@@ -32,6 +32,7 @@ _LOOKS = 1.0
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _PROCESSES = Path("/proc/self/ns/pid")
+_UNKNOWN = "unknown"
 
 
 @dataclass
@@ -61,15 +62,21 @@ class Held:
         """Hold it on; sets `lost` when somebody else has it, ClusterError when nobody can say."""
         with self.renewing:
             since = _now()
-            holder = _spec(self.lease)["holderIdentity"]
             try:
-                self.lease = self.cluster.replace(
-                    _lease(ObjectId.of(self.lease), holder, self.lease)
-                )
+                self._write()
             except ConflictError:
-                self.lost.set()
-                return
+                # It may be our own renewal, of which the answer was lost.
+                found = self.cluster.get(ObjectId.of(self.lease))
+                if found is None or _holding(found) != _holding(self.lease):
+                    self.lost.set()
+                    return
+                self.lease = found
+                self._write()
             self.renewed = since
+
+    def _write(self) -> None:
+        holder = _spec(self.lease)["holderIdentity"]
+        self.lease = self.cluster.replace(_lease(ObjectId.of(self.lease), holder, self.lease))
 
     def require(self) -> None:
         """ClusterError when somebody else has it by now, or it can't be renewed.
@@ -194,6 +201,11 @@ def _seen(lease: JsonObject) -> tuple[object, object]:
     return lease["metadata"].get("uid"), lease["metadata"].get("resourceVersion")
 
 
+def _holding(lease: JsonObject) -> tuple[object, object]:
+    """Who holds which lease: no two holders have one name, nor two leases one uid."""
+    return lease["metadata"].get("uid"), _spec(lease).get("holderIdentity")
+
+
 def _is_free(lease: JsonObject) -> bool:
     """Whether nobody holds it, or a process of this machine that has ended."""
     holder = str(_spec(lease).get("holderIdentity") or "")
@@ -201,8 +213,20 @@ def _is_free(lease: JsonObject) -> bool:
     process, _, mark = rest.partition("/")
     if not holder:
         return True
-    here = host == platform.node() and mark.rpartition("/")[0] == _boot()
-    return here and process.isdigit() and not Path("/proc", process).exists()
+    boot = mark.rpartition("/")[0]
+    here = host == platform.node() and boot == _boot() != _UNKNOWN
+    return here and process.isdigit() and _has_ended(int(process))
+
+
+def _has_ended(process: int) -> bool:
+    """Whether a process is certainly gone; another user's may be hidden, and is there."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False
 
 
 def _identity() -> str:
@@ -214,4 +238,4 @@ def _boot() -> str:
     try:
         return f"{_BOOT.read_text().strip()}:{_PROCESSES.readlink()}"
     except OSError:
-        return "unknown"
+        return _UNKNOWN

@@ -14,6 +14,7 @@ from bundler.cluster.client import Cluster
 from bundler.cluster.planning.present import Prepared
 from bundler.cluster.push import PushedBundle
 from bundler.cluster.release.record import record_id
+from bundler.cluster.transaction.removal import delete
 from bundler.core.errors import ClusterError
 from bundler.core.objects.manifests import JsonObject, ObjectId, before_workloads, loads
 from bundler.core.objects.observed import conditions
@@ -75,8 +76,8 @@ class _Deeds:
 
     def delete(self, object_id: ObjectId, uid: str) -> None:
         self.guard()
-        self.cluster.delete(object_id, uid)
-        self.names[f"{object_id} (removed)"] = None
+        if not delete(self.cluster, object_id, uid, foreground=False):
+            self.names[f"{object_id} (removed)"] = None
 
 
 def apply(

@@ -6,32 +6,25 @@ Volumes hold data, and stay unless that was asked for.
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bundler.cluster.client import Cluster, ConflictError
+from bundler.cluster.client import Cluster, ConflictError, ForbiddenError
+from bundler.cluster.planning.inside import holds, others
 from bundler.cluster.planning.present import is_ours
 from bundler.cluster.release.lease import lease_id
-from bundler.cluster.release.record import (
-    Journal,
-    Record,
-    is_made_by_releases,
-    record_id,
-    secret_name,
-)
+from bundler.cluster.release.record import Journal, Record, is_made_by_releases, record_id
 from bundler.core.errors import ClusterError
-from bundler.core.objects.manifests import JsonObject, ObjectId
-from bundler.core.objects.plan import Owned, identity, is_crd, is_namespace
+from bundler.core.objects.manifests import JsonObject, ObjectId, after_workloads
+from bundler.core.objects.observed import part, parts, text
+from bundler.core.objects.plan import VOLUMES, Owned, identity, is_crd, is_namespace
 from bundler.core.progress import Progress
 from bundler.tools.http import Sleep
 
-CLAIM = "PersistentVolumeClaim"
 _PAUSE = 0.5
-# What a cluster itself puts into every namespace.
-_NATIVE = frozenset({("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")})
-# What only tells of other objects.
-_FOLLOWING = frozenset({"Event", "Endpoints", "EndpointSlice", "PodMetrics"})
-_LEASE = "Lease"
+_DATA = "it holds data"
 _ANEW = "somebody else made it anew"
 
 
@@ -45,20 +38,28 @@ class Kept:
 
 @dataclass(frozen=True)
 class Removal:
-    """What goes, in the order of the deeds, and what stays; `uids` of what goes.
-
-    `emptied` are the namespaces that go with whatever volumes are in them.
-    """
+    """What goes, in the order of the deeds, and what stays; `uids` of what goes."""
 
     removed: tuple[ObjectId, ...]
     kept: tuple[Kept, ...]
     uids: Mapping[ObjectId, str]
-    emptied: frozenset[ObjectId] = frozenset()
 
     def without(self, object_id: ObjectId, why: str) -> Removal:
         """This one, when `object_id` stays after all."""
         removed = tuple(each for each in self.removed if each != object_id)
         return replace(self, removed=removed, kept=(*self.kept, Kept(object_id, why)))
+
+    def more(self, object_id: ObjectId, live: JsonObject, why: str) -> Removal:
+        """This one with one object more, that stays if there is a reason `why`."""
+        if why:
+            return replace(self, kept=(*self.kept, Kept(object_id, why)))
+        uids = {**self.uids, object_id: _uid(live)}
+        return replace(self, removed=(*self.removed, object_id), uids=uids)
+
+    def holds(self, cluster: Cluster, object_id: ObjectId, live: JsonObject, *own: ObjectId) -> str:
+        """What keeps `live`, a namespace or a CRD, when all of this goes, and our `own`."""
+        kept = [each.id for each in self.kept]
+        return holds(cluster, object_id, live, (*self.removed, *own), kept)
 
 
 def plan_removal(
@@ -71,25 +72,29 @@ def plan_removal(
 ) -> Removal:
     """What taking `record` away does; reads, and changes nothing.
 
-    `data` takes volumes, too; otherwise only those among the `fresh` objects go, which whoever
-    calls has made himself just now. The record's own namespace goes with the last record in it,
-    if airbundle made it.
+    `data` takes volumes, too; otherwise only those among the `fresh` objects go, and of them,
+    which whoever calls has made himself just now. The record's own namespace goes with the last
+    record in it, if airbundle made it.
     """
     mine, lease = record_id(record.name, namespace), lease_id(record.name, namespace)
     own = ObjectId("v1", "Namespace", None, namespace)
+    known = {identity(each.id) for each in record.inventory}
     brief = {identity(each) for each in fresh}
     plan = Removal((), (), {})
     for each in _in_order(record.inventory):
-        live = cluster.get(each.id) if cluster.resource(each.id) is not None else None
-        if live is None:
+        object_id = cluster.served(each.id)
+        live = cluster.get(object_id) if object_id is not None else None
+        if object_id is None or live is None:
             continue
-        ending = data or identity(each.id) in brief
-        known = replace(plan, removed=(*plan.removed, mine, lease))
-        why = _stays(cluster, each, live, known, volumes=not ending)
-        plan = _and(plan, each.id, live, why, emptied=ending)
+        ending = data or identity(object_id) in brief
+        why = _stays(cluster, each, live, volumes=not ending)
+        plan = plan.more(object_id, live, why or plan.holds(cluster, object_id, live, mine, lease))
+        for claim in () if why else _claims_of(cluster, live):
+            if identity(ObjectId.of(claim)) not in known:
+                plan = plan.more(ObjectId.of(claim), claim, "" if ending else _DATA)
     if own in plan.removed:  # the record can't outlive it, and comes before it
-        others = tuple(each for each in plan.removed if each != own)
-        return replace(plan, removed=(*others, mine, own))
+        before = tuple(each for each in plan.removed if each != own)
+        return replace(plan, removed=(*before, mine, own))
     alone = _is_alone(cluster, own, mine, lease)
     if alone is None:
         return replace(plan, removed=(*plan.removed, mine))
@@ -97,18 +102,24 @@ def plan_removal(
     return replace(plan, removed=(*plan.removed, mine, own), uids=uids)
 
 
-def _and(
-    plan: Removal, object_id: ObjectId, live: JsonObject, why: str, *, emptied: bool
-) -> Removal:
-    """`plan` with one object more, that stays if there is a reason `why`."""
-    if why:
-        return replace(plan, kept=(*plan.kept, Kept(object_id, why)))
-    return replace(
-        plan,
-        removed=(*plan.removed, object_id),
-        uids={**plan.uids, object_id: _uid(live)},
-        emptied=plan.emptied | ({object_id} if emptied and is_namespace(object_id) else set()),
-    )
+def _claims_of(cluster: Cluster, live: JsonObject) -> Iterator[JsonObject]:
+    """The claims that a StatefulSet made of its templates, and that outlive it.
+
+    https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#volume-claim-templates
+    """
+    object_id = ObjectId.of(live)
+    templates = parts(part(live, "spec"), "volumeClaimTemplates")
+    if (object_id.group, object_id.kind) != ("apps", "StatefulSet") or not templates:
+        return
+    names = "|".join(re.escape(text(part(each, "metadata"), "name")) for each in templates)
+    made = re.compile(f"({names})-{re.escape(object_id.name)}-[0-9]+")
+    try:
+        claims = cluster.list(ObjectId("v1", "PersistentVolumeClaim", object_id.namespace, "any"))
+    except ForbiddenError:  # who may not see them can't take them away
+        return
+    for each in claims:
+        if made.fullmatch(each["metadata"]["name"]) and not each["metadata"].get("ownerReferences"):
+            yield each
 
 
 def remove(
@@ -134,16 +145,20 @@ def remove(
     first = before is not None and before.first
     journal = Journal("uninstall", past.index, past.version, past.target, first, fresh)
     guard()
-    written = cluster.apply(replace(record, journal=journal).secret(namespace))
+    # Whoever wrote the record, a restored backup say, it is the release's.
+    written = cluster.apply(replace(record, journal=journal).secret(namespace), force=True)
     mine, lease = record_id(record.name, namespace), lease_id(record.name, namespace)
     place = removal.removed.index(mine)
     objects, last = removal.removed[:place], removal.removed[place:]
+    # What a controller has to let go of must be gone before the controller is.
+    early = tuple(each for each in objects if after_workloads(each))
+    late = tuple(each for each in objects if each not in early)
     done = replace(removal, uids={**removal.uids, mine: _uid(written)})
-    for ids, foreground in ((objects, timeout > 0), (last, False)):
+    for ids, foreground in ((early, timeout > 0), (late, timeout > 0), (last, False)):
         for object_id in ids:
             why = _held(cluster, object_id, done, lease)
             guard()
-            why = why or _delete(cluster, object_id, done.uids[object_id], foreground=foreground)
+            why = why or delete(cluster, object_id, done.uids[object_id], foreground=foreground)
             done = done.without(object_id, why) if why else done
         going = {each: done.uids[each] for each in ids if each in done.removed}
         _await_gone(cluster, going, timeout, sleep)
@@ -155,13 +170,11 @@ def _held(cluster: Cluster, object_id: ObjectId, done: Removal, lease: ObjectId)
     if not (is_namespace(object_id) or is_crd(object_id)):
         return ""
     live = cluster.get(object_id)
-    known = replace(done, removed=(*done.removed, lease))
-    volumes = object_id not in done.emptied
-    return "" if live is None else _holds(cluster, object_id, live, known, volumes=volumes)
+    return "" if live is None else done.holds(cluster, object_id, live, lease)
 
 
-def _delete(cluster: Cluster, object_id: ObjectId, uid: str, *, foreground: bool) -> str:
-    """Delete the very object that was planned; why another one stays, or nothing."""
+def delete(cluster: Cluster, object_id: ObjectId, uid: str, *, foreground: bool) -> str:
+    """Delete the very object that was planned; why another one stays, or nothing where it went."""
     try:
         cluster.delete(object_id, uid, foreground=foreground)
     except ConflictError:
@@ -177,11 +190,13 @@ def _await_gone(
 ) -> None:
     if not timeout:
         return
-    left = dict(uids)
+    left, until = dict(uids), time.monotonic() + timeout
     for _ in range(int(timeout / _PAUSE) + 1):
         left = {each: uid for each, uid in left.items() if _is_there(cluster, each, uid)}
         if not left:
             return
+        if time.monotonic() >= until:
+            break
         sleep(_PAUSE)
     first = next(iter(left))
     live = cluster.get(first) or {"metadata": {}}
@@ -210,126 +225,13 @@ def _in_order(inventory: Sequence[Owned]) -> Iterator[Owned]:
     yield from holders
 
 
-def _stays(
-    cluster: Cluster, owned: Owned, live: JsonObject, plan: Removal, *, volumes: bool
-) -> str:
+def _stays(cluster: Cluster, owned: Owned, live: JsonObject, *, volumes: bool) -> str:
     """Why an object stays, or nothing; with `volumes` those are to be kept."""
     if not owned.made:
         return "it was there before the release"
     if not is_ours(cluster, live):
         return _ANEW
-    if owned.id.kind == CLAIM and volumes:
-        return "it holds data"
-    return _holds(cluster, owned.id, live, plan, volumes=volumes)
-
-
-def _holds(
-    cluster: Cluster, object_id: ObjectId, live: JsonObject, plan: Removal, *, volumes: bool
-) -> str:
-    """What keeps a namespace or a CRD: it holds what doesn't go with this `plan`."""
-    if is_namespace(object_id):
-        return next(_others(cluster, object_id.name, plan, volumes=volumes), "")
-    if is_crd(object_id):
-        return next((_said(each, plan) for each in _instances(cluster, live, plan.removed)), "")
-    return ""
-
-
-def _said(found: ObjectId, plan: Removal) -> str:
-    kept = {identity(each.id) for each in plan.kept}
-    return (
-        f"holds {found}, which is kept"
-        if identity(found) in kept
-        else (f"{found} is not of this release")
-    )
-
-
-def _others(cluster: Cluster, namespace: str, plan: Removal, *, volumes: bool) -> Iterator[str]:
-    """What is in a namespace and neither goes, nor belongs to something, nor is the cluster's.
-
-    Claims count where `volumes` are to be kept. What can't be asked could hold anything.
-    """
-    known = {identity(each) for each in plan.removed}
-    silent: list[str] = []
-    for api_version, kind in _kinds(cluster, plan.removed):
-        if kind in _FOLLOWING or (kind == CLAIM and not volumes):
-            continue
-        listed = _listed(cluster, api_version, kind, namespace)
-        if listed is None:
-            silent.append(f"its {f'{kind}.' if kind else ''}{api_version} can't be asked")
-        for live in listed or ():
-            found = ObjectId(api_version, kind, namespace, live["metadata"]["name"])
-            if not (_follows(found, live) or identity(found) in known):
-                yield _said(found, plan)
-    yield from silent
-
-
-def _listed(
-    cluster: Cluster, api_version: str, kind: str, namespace: str
-) -> list[JsonObject] | None:
-    """The objects of one kind; None when they can't be asked for."""
-    if not kind:
-        return None
-    try:
-        return cluster.list(ObjectId(api_version, kind, namespace, "any"))
-    except ClusterError:
-        if api_version == "v1":
-            raise
-        return None
-
-
-def _follows(found: ObjectId, live: JsonObject) -> bool:
-    """Whether it belongs to another object, or is the cluster's own, or nobody's."""
-    # The lease of a release says that somebody installs it just now.
-    at_work = found.kind == _LEASE and found.name.startswith(secret_name(""))
-    native = (found.kind, found.name) in _NATIVE or (found.kind == _LEASE and not at_work)
-    return native or bool(live["metadata"].get("ownerReferences"))
-
-
-def _kinds(cluster: Cluster, going: Collection[ObjectId]) -> Iterator[tuple[str, str]]:
-    """Every kind that lives in namespaces and can be listed, in the version that is preferred.
-
-    No kind stands for all of a version that can't be asked, an extension that is down say. A kind
-    that goes itself is left out: nothing of it stays.
-    """
-    ending = {each.name for each in going if is_crd(each)}
-    groups = cluster.read("/apis").get("groups") or []
-    versions = [each["preferredVersion"]["groupVersion"] for each in groups]
-    yield from _served(cluster.read("/api/v1"), "v1", ending)
-    for api_version in versions:
-        try:
-            resources = cluster.read(f"/apis/{api_version}", attempts=1)
-        except ClusterError:
-            group = api_version.partition("/")[0]
-            if not any(each.endswith(f".{group}") for each in ending):
-                yield api_version, ""
-        else:
-            yield from _served(resources, api_version, ending)
-
-
-def _served(
-    resources: JsonObject, api_version: str, ending: Collection[str]
-) -> Iterator[tuple[str, str]]:
-    group = api_version.partition("/")[0]
-    for each in resources.get("resources") or []:
-        listable = each["namespaced"] and "/" not in each["name"] and "list" in each["verbs"]
-        if listable and f"{each['name']}.{group}" not in ending:
-            yield api_version, each["kind"]
-
-
-def _instances(
-    cluster: Cluster, crd: JsonObject, going: Collection[ObjectId]
-) -> Iterator[ObjectId]:
-    """Objects of the kind that `crd` defines, of all namespaces, that don't go."""
-    known = {identity(each) for each in going}
-    spec = crd["spec"]
-    served = [each["name"] for each in spec["versions"] if each["served"]]
-    for api_version in (f"{spec['group']}/{name}" for name in served[:1]):
-        anywhere = ObjectId(api_version, spec["names"]["kind"], None, "any")
-        for live in cluster.list(anywhere) if cluster.resource(anywhere) else ():
-            metadata = live["metadata"]
-            found = replace(anywhere, namespace=metadata.get("namespace"), name=metadata["name"])
-            if identity(found) not in known:
-                yield found
+    return _DATA if owned.id.kind in VOLUMES and volumes else ""
 
 
 def _is_alone(
@@ -339,5 +241,4 @@ def _is_alone(
     live = cluster.get(own)
     if live is None or not is_made_by_releases(live):
         return None
-    held = any(_others(cluster, own.name, Removal((mine, lease), (), {}), volumes=True))
-    return None if held else live
+    return None if any(others(cluster, own.name, (mine, lease))) else live

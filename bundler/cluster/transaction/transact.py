@@ -93,8 +93,7 @@ def _going(
 
     def away() -> str:
         record, namespace = prepared.under_way, prepared.namespace
-        made = [ObjectId.of(each.desired) for each in prepared.present if each.live is None]
-        plan = plan_removal(cluster, record, namespace, data=False, fresh=made)
+        plan = plan_removal(cluster, record, namespace, data=False, fresh=_made(prepared))
         removal = remove(
             cluster, record, namespace, plan, manner.timeout, progress, sleep, checks.guard
         )
@@ -109,12 +108,20 @@ def _going(
             back.objects,
             prepared.namespace,
             "going back",
+            # Who wrote a field meanwhile, an autoscaler say, doesn't keep us half way.
+            take_ownership=True,
+            made=_made(prepared),
         )
         again = prepare(cluster, intent)
         apply(cluster, again, back.pushed, replace(checks, smoke=_unasked), progress, sleep)
         return f"{earlier.name} {earlier.version} is what runs, as before"
 
     return away if prepared.journal.first else returned
+
+
+def _made(prepared: Prepared) -> tuple[ObjectId, ...]:
+    """What was not there when the plan was made: this run brought it."""
+    return tuple(ObjectId.of(each.desired) for each in prepared.present if each.live is None)
 
 
 def _unasked() -> None:

@@ -168,6 +168,13 @@ def before_workloads(obj: JsonObject) -> bool:
     return loads(obj) or _rank(obj)[0] < _WORKLOADS
 
 
+def after_workloads(object_id: ObjectId) -> bool:
+    """Whether objects of its kind come after workloads: custom resources, say, which a controller
+    among these may have to let go of before they can be deleted.
+    """
+    return _RANK.get(object_id.kind, _OTHERS) > _WORKLOADS
+
+
 def _rank(obj: JsonObject) -> tuple[int, bool]:
     return _RANK.get(obj["kind"], _OTHERS), not loads(obj)
 

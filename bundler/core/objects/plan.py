@@ -17,7 +17,8 @@ Identity = tuple[str, str, str | None, str]
 Change = Literal["created", "adopted", "changed", "unchanged", "unchecked"]
 
 # Deleting one of these deletes what others put into it, or data: an upgrade leaves them.
-KEPT_KINDS = frozenset({"Namespace", "CustomResourceDefinition", "PersistentVolumeClaim"})
+VOLUMES = frozenset({"PersistentVolume", "PersistentVolumeClaim"})
+KEPT_KINDS = VOLUMES | {"Namespace", "CustomResourceDefinition"}
 
 # The lists of a plan, each an attribute of it.
 LISTS = ("created", "adopted", "changed", "removed", "unchanged", "unchecked", "kept")
@@ -141,8 +142,12 @@ def make_plan(
     for each in present:
         lists[each.change].append(ObjectId.of(each.desired))
     gone = dropped(previous, (ObjectId.of(each.desired) for each in present))
-    removable = {identity(each) for each in leftovers}
-    going = [each.id for each in gone if each.made and identity(each.id) in removable]
+    removable = {identity(each): each for each in leftovers}
+    going = [
+        removable[identity(each.id)]
+        for each in gone
+        if each.made and identity(each.id) in removable
+    ]
     brief = {identity(each) for each in disposable}
     kept = tuple(each for each in going if each.kind in KEPT_KINDS and identity(each) not in brief)
     return Plan(

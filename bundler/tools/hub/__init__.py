@@ -1,6 +1,6 @@
 """The model hub, asked through its own client, `huggingface_hub`: the one place that imports it.
 
-`open_repo` loads that client, which comes with ``airbundle[build]`` and which the far side lacks.
+`open_repo` loads that client, which comes with the extra ``build`` and which the far side lacks.
 """
 
 from __future__ import annotations
@@ -42,6 +42,6 @@ def open_repo(name: str) -> Repo:
             raise
         raise UsageError(
             f"hf://{name}: the hub's client is not installed ({error.name})",
-            "pip install 'airbundle[build]', on the connected side",
+            "pip install '.[build]' in a clone, on the connected side",
         ) from error
     return Repo(name)

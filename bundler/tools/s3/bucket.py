@@ -14,6 +14,7 @@ import html
 import re
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
@@ -143,7 +144,10 @@ class Bucket:
             ]
             self._complete(key, upload, parts)
         except BaseException:
-            self._session.send("DELETE", self._place(key, {"uploadId": upload}), login=self._login)
+            # What went wrong first is what is told.
+            with suppress(SourceError):
+                place = self._place(key, {"uploadId": upload})
+                self._session.send("DELETE", place, login=self._login)
             raise
 
     def close(self) -> None:

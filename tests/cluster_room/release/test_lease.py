@@ -111,6 +111,31 @@ def test_one_of_a_process_of_this_machine_that_was_killed_is_taken_at_once(on: F
         assert holder(on).startswith(f"{platform.node()}/{os.getpid()}/")
 
 
+@pytest.mark.parametrize("refusal", [PermissionError, OverflowError])
+def test_one_of_a_process_that_is_hidden_from_us_is_not(
+    on: Field, monkeypatch: pytest.MonkeyPatch, refusal: type[Exception]
+) -> None:
+    """Another user's, where /proc is mounted with hidepid."""
+
+    def kill(process: int, signal: int) -> None:
+        assert signal == 0
+        raise refusal
+
+    write(on, f"{platform.node()}/{ended()}/{room._boot()}/mark")
+    monkeypatch.setattr(os, "kill", kill)
+    with pytest.raises(AssertionError, match="waited"), held(on.cluster, "app", on.mark, never):
+        pytest.fail("held twice")
+
+
+def test_where_no_boot_is_known_no_process_is_of_this_machine(
+    on: Field, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(room, "_BOOT", tmp_path / "none")
+    write(on, f"{platform.node()}/{ended()}/{room._boot()}/mark")
+    with pytest.raises(AssertionError, match="waited"), held(on.cluster, "app", on.mark, never):
+        pytest.fail("held twice")
+
+
 @pytest.mark.parametrize("other", ["{host}/{gone}/another-boot/mark", "other/{gone}/{boot}/mark"])
 def test_one_of_another_boot_or_machine_is_not(on: Field, other: str) -> None:
     write(on, other.format(host=platform.node(), gone=ended(), boot=room._boot()))
@@ -164,6 +189,20 @@ def test_it_is_renewed(on: Field, monkeypatch: pytest.MonkeyPatch) -> None:
     with held(on.cluster, "app", on.mark, never) as mine:
         first = version(on)
         assert until(lambda: version(on) != first)
+        mine.require()
+
+
+def test_a_renewal_of_which_the_answer_was_lost_is_ours(
+    on: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was written; asked again with the version of before, the server says that it changed."""
+    with held(on.cluster, "app", on.mark, never) as mine:
+        on.cluster.replace(room._lease(lease_id("app", on.mark), holder(on), mine.lease))
+        first = version(on)
+        mine.renew()
+        assert not mine.lost.is_set()
+        assert version(on) != first
+        mine.renew()
         mine.require()
 
 
