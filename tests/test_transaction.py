@@ -151,16 +151,17 @@ def test_a_failed_upgrade_that_another_replaces_leaves_its_data(
     on: Field, unready: Callable[[int], Unready]
 ) -> None:
     on.install(earlier(on))
-    data = claim(on, "data")
-    failed = on.release(on.settings("one", key="2"), data, version="1.1.0")
+    data, place = claim(on, "data"), namespace(f"{on.mark}-new")
+    failed = on.release(on.settings("one", key="2"), data, place, version="1.1.0")
     unready(1)
     with pytest.raises(ClusterError):
         on.install(failed, manner=replace(AT_ONCE, keep_failed=True))
     done = on.install(on.release(on.settings("one", key="3"), version="1.2.0"))
-    assert done.plan.kept == (ObjectId.of(data),)
-    live = on.get(ObjectId.of(data))
-    assert live is not None
-    assert "deletionTimestamp" not in live["metadata"]
+    assert set(done.plan.kept) == {ObjectId.of(data), ObjectId.of(place)}
+    for each in (data, place):
+        live = on.get(ObjectId.of(each))
+        assert live is not None
+        assert "deletionTimestamp" not in live["metadata"]
 
 
 def test_a_first_install_that_was_left_failed_needs_no_way_back(

@@ -52,11 +52,7 @@ class Kustomize:
         """
         restricted = ("--load-restrictor", "LoadRestrictionsRootOnly")
         with _bare_environment() as env:
-            try:
-                output = self.run((*self.argv, *restricted, f"./{folder}"), cwd=tree, env=env)
-            except ToolError as error:
-                message = error.message.replace(f"{tree.resolve()}/", "").replace(f"{tree}/", "")
-                raise ToolError(message) from error
+            output = self.run((*self.argv, *restricted, f"./{folder}"), cwd=tree, env=env)
         if not output.strip():
             raise ToolError(f"{self.name}: {folder}: expected manifests, found nothing")
         try:

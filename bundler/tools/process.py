@@ -54,9 +54,9 @@ def run(
     """The standard output of `argv`, whose first item is an absolute path.
 
     `env` is all of its environment, but for ``LC_ALL=C.UTF-8``. ToolError, with the last lines
-    that it wrote, when it can't be started, exits with another status than 0, takes longer than
-    `timeout` seconds or writes more than `limit` bytes. `secret`: neither its arguments nor its
-    standard output are shown.
+    that it wrote (paths as seen from `cwd`), when it can't be started, exits with another status
+    than 0, takes longer than `timeout` seconds or writes more than `limit` bytes. `secret`: neither
+    its arguments nor its standard output are shown.
     """
     try:
         process = subprocess.Popen(
@@ -72,7 +72,7 @@ def run(
         raise ToolError(f"{argv[0]}: can't be started: {error.strerror}") from error
     with process:
         try:
-            return _Conversation(argv, process, limit, secret).result(timeout)
+            return _Conversation(argv, process, limit, secret, cwd).result(timeout)
         except BaseException:
             if process.returncode is None:
                 os.killpg(process.pid, signal.SIGKILL)
@@ -87,6 +87,7 @@ class _Conversation:
     process: subprocess.Popen[bytes]
     limit: int
     secret: bool
+    cwd: Path | None
     output: bytearray = field(default_factory=bytearray)
     complaints: bytearray = field(default_factory=bytearray)
 
@@ -124,6 +125,9 @@ class _Conversation:
     def _fail(self, problem: str) -> NoReturn:
         shown = self.complaints if self.secret else self.complaints or self.output
         written = bytes(shown).decode("utf-8", "replace")
+        # Before lines are cut: some programs say a long path several times in one.
+        for folder in (self.cwd.resolve(), self.cwd) if self.cwd is not None else ():
+            written = written.replace(f"{folder}/", "")
         lines = written.strip().splitlines()[-_LAST_LINES:]
         last = "".join(f"\n  {line[:_LINE_MAX]}" for line in lines)
         command = self.argv[0] if self.secret else shlex.join(self.argv)

@@ -56,6 +56,17 @@ def test_a_failure_has_the_last_lines() -> None:
     assert raised.value.exit_code == 6
 
 
+def test_the_folder_it_ran_in_takes_no_room_in_what_it_said(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 200)
+    deep.mkdir()
+    link = tmp_path / "link"
+    link.symlink_to(deep)
+    code = "import os, sys; sys.exit(f'{os.getcwd()}/a ' * 5 + sys.argv[1] + '/b the end')"
+    with pytest.raises(ToolError) as raised:
+        run(python(code, str(link)), cwd=link)
+    assert str(raised.value.message).splitlines()[1:] == ["  a a a a a b the end"]
+
+
 def test_a_signal_is_a_failure() -> None:
     with pytest.raises(ToolError, match="found -9"):
         run(python("import os, signal; os.kill(os.getpid(), signal.SIGKILL)"))
