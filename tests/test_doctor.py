@@ -321,7 +321,11 @@ def test_a_machine_without_a_cluster_or_tools_is_well(
         assert (outcomes[name].outcome, bool(outcomes[name].remedy)) == ("skipped", True)
 
 
-def test_a_cluster_that_was_named_must_be_there(tmp_path: Path) -> None:
-    found = verb.doctor(Access(tmp_path / "absent"))
+@pytest.mark.parametrize("by", ["option", "variable"])
+def test_a_cluster_that_was_named_must_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "absent"))
+    found = verb.doctor(Access(tmp_path / "absent" if by == "option" else None))
     [last] = [each for each in found.checks if each.name == "API server"]
     assert (found.failed, last.outcome) == (True, "failed")

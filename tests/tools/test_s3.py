@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from bundler.core.digest import Digest
 from bundler.core.errors import IntegrityError, SourceError, UsageError
+from bundler.tools.http import Answer
 from bundler.tools.s3 import PART, Bucket, Keys, find_keys
 from bundler.tools.s3.signing import Signature
 from tests.fakes.registry.front import Front, cut, front_of, instead
@@ -123,6 +125,24 @@ def test_what_fails_in_the_middle_never_is_an_object_and_takes_no_room(
         through.put_parts("broken", len(DATA) + 1, Digest.of(DATA), broken())
     assert [each.method for each in front.asked] == ["POST", "PUT", "DELETE"]
     assert not (server.bucket / "broken").exists()
+
+
+def test_what_went_wrong_first_is_told(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when the parts that are there can't be taken away."""
+    real, session = bucket._session.send, bucket._session
+
+    def broken() -> Iterator[bytes]:
+        yield DATA
+        raise IntegrityError("not these bytes")
+
+    def send(method: str, *asked: Any, **more: Any) -> Answer:
+        if method == "DELETE":
+            raise SourceError("the server went away")
+        return real(method, *asked, **more)
+
+    monkeypatch.setattr(session, "send", send)
+    with pytest.raises(IntegrityError, match="not these bytes"):
+        bucket.put_parts("broken", len(DATA) + 1, Digest.of(DATA), broken())
 
 
 def test_a_body_that_changes_on_its_way_is_refused_by_the_server(

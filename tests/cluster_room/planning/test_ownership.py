@@ -56,6 +56,11 @@ def test_what_others_changed_of_ours_is_given_back_its_values() -> None:
     assert "all of this becomes the release's" in str(caught.value.hint)
 
 
+def test_what_others_made_is_refused_also_where_the_server_can_not_be_asked_yet() -> None:
+    with pytest.raises(ClusterError, match="is there already, and no release made it"):
+        check_claims((Present(ONE, found("helm"), None, foreign=True),))
+
+
 def test_a_namespace_of_others_is_used_unless_its_fields_are_theirs() -> None:
     space = namespace("serving")
     shared = Present(space, space, space, foreign=True)

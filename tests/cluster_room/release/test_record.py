@@ -5,10 +5,20 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from bundler.cluster.release.record import MOST_PAST, Journal, Past, Record, check_version
+from bundler.cluster.client import Cluster
+from bundler.cluster.release.record import (
+    MOST_PAST,
+    Journal,
+    Past,
+    Record,
+    check_owner,
+    check_version,
+)
 from bundler.core.errors import ClusterError
 from bundler.core.objects.manifests import ObjectId
 from bundler.core.objects.plan import Owned
@@ -94,6 +104,16 @@ def test_a_record_nested_without_end_is_refused() -> None:
     secret["data"]["parameters"] = base64.b64encode(b"[" * 100_000).decode()
     with pytest.raises(ClusterError, match="expected the record of a release"):
         Record.parse(secret)
+
+
+def test_a_manager_that_calls_itself_as_we_do_and_can_not_be_us_owns_nothing() -> None:
+    asked: list[ObjectId] = []
+    cluster = SimpleNamespace(manager="airbundle:x/app", get=asked.append)
+    for name in ("airbundle:A B/app", "airbundle:x/a b", "airbundle:../app"):
+        fields = [{"manager": name, "operation": "Apply"}]
+        live = {"metadata": {"managedFields": fields}}
+        check_owner(cast(Cluster, cluster), ObjectId("v1", "ConfigMap", "x", "one"), live)
+    assert asked == []
 
 
 def test_an_older_version_is_refused_only_where_another_is_installed() -> None:
