@@ -69,7 +69,6 @@ _UNSIGNED = click.option(
     "--allow-unsigned", is_flag=True, help="Accept a bundle that nobody vouches for."
 )
 
-
 _KUBECONFIG = click.option(
     "--kubeconfig", type=_FILE, metavar="FILE", help="Whose cluster, and as whom."
 )
@@ -101,7 +100,6 @@ timeout_option = click.option(
     help="How long to wait until all is ready, or gone; 0s waits for nothing.",
 )
 
-
 keep_failed_option = click.option(
     "--keep-failed", is_flag=True, help="Leave what failed as it is, instead of going back."
 )
@@ -117,17 +115,13 @@ def _checks(
     context: click.Context, parameter: click.Parameter, given: tuple[str, ...]
 ) -> tuple[str, ...]:
     """Names of checks of the preflight; the room with the checks is none of a help page's."""
-    if not given:
-        return ()
-    from bundler.cluster.preflight import NAMES
-    from bundler.core.documents.structure import nearest
+    if given:
+        from bundler.cluster.preflight import NAMES
+        from bundler.core.documents.structure import nearest
 
-    for name in given:
-        if name not in NAMES:
-            raise UsageError(
-                f"--ignore-preflight-errors {name!r}: there is no such check of the preflight",
-                nearest(name, NAMES),
-            )
+        for name in set(given) - set(NAMES):
+            said = f"--ignore-preflight-errors {name!r}: there is no such check of the preflight"
+            raise UsageError(said, nearest(name, NAMES))
     return given
 
 
@@ -253,7 +247,6 @@ registry_credentials_option = click.option(
 target_option = click.option(
     "--target", required=True, metavar="TARGET", help="The overlay of the bundle to use."
 )
-
 
 _OVERLAY = click.option(
     "--overlay",
