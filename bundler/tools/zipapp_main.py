@@ -74,12 +74,6 @@ def _root() -> str:
             "none that can be written, or they are mounted noexec",
             "set TMPDIR to one that can",
         )
-    if not _kept_from_others(os.path.realpath(folder)):
-        _refuse(
-            "a temporary folder that nobody else can replace",
-            f"one below {tempfile.gettempdir()}",
-            "set TMPDIR to one that only you may write, or that is sticky, as /tmp is",
-        )
     return folder
 
 
