@@ -235,7 +235,7 @@ def test_an_image_that_is_gone_from_the_registry_goes_back_and_is_pushed_again(
     on: Field,
 ) -> None:
     before, names = on.record(), on.names()
-    release = settled(on, layers=(new_layer(1024),), deadline=10)
+    release = settled(on, layers=(new_layer(1024),), deadline=20)
     command = on.command(release)
     with held("before apply Deployment 1", command) as process:
         _forget_images(on, release)

@@ -18,6 +18,7 @@ from bundler.cluster.client import Cluster, open_cluster
 from bundler.cluster.objectstore import upload
 from bundler.core import lock as locks
 from bundler.core.objects.manifests import JsonObject, ObjectId, loads
+from bundler.core.objects.observed import conditions
 from bundler.core.progress import SILENT
 from bundler.push import push
 from bundler.render import render
@@ -79,11 +80,12 @@ class Place:
         raise AssertionError(f"no reader in time: {self.pods('app=server')}")
 
     def finished(self, job: JsonObject) -> JsonObject:
+        """The status of a Job that is complete or failed; it says before that it will be."""
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
             found = self.cluster.get(ObjectId.of(job))
             assert found is not None
-            if found["status"].get("succeeded") or found["status"].get("conditions"):
+            if {each.type for each in conditions(found)} & {"Complete", "Failed"}:
                 status: JsonObject = found["status"]
                 return status
             time.sleep(0.2)
