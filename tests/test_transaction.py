@@ -133,18 +133,34 @@ def test_what_an_upgrade_brought_goes_with_it_even_namespaces_volumes_and_kinds(
 def test_data_that_an_earlier_release_left_stays_when_its_return_fails(
     on: Field, unready: Callable[[int], Unready]
 ) -> None:
-    data = claim(on, "data")
-    on.install(on.release(on.settings("one"), data))
+    data, place = claim(on, "data"), namespace(f"{on.mark}-new")
+    on.install(on.release(on.settings("one"), data, place))
     on.install(on.release(on.settings("one"), version="1.1.0"))
     before = on.record()
     assert before.history
     unready(1)
     with pytest.raises(ClusterError, match=r"1\.1\.0 is what runs"):
-        on.install(on.release(on.settings("one"), data, version="1.2.0"))
+        on.install(on.release(on.settings("one"), data, place, version="1.2.0"))
     assert on.record() == before
-    live = on.get(ObjectId.of(data))
-    assert live is not None
-    assert "deletionTimestamp" not in live["metadata"]
+    for each in (data, place):
+        live = on.get(ObjectId.of(each))
+        assert live is not None
+        assert "deletionTimestamp" not in live["metadata"]
+
+
+def test_an_empty_namespace_that_an_attempt_before_left_goes_when_this_one_fails(
+    on: Field, unready: Callable[[int], Unready]
+) -> None:
+    on.install(earlier(on))
+    place = namespace(f"{on.mark}-new")
+    failed = on.release(on.settings("one", key="2"), place, version="1.1.0")
+    unready(2)
+    with pytest.raises(ClusterError):
+        on.install(failed, manner=replace(AT_ONCE, keep_failed=True))
+    with pytest.raises(ClusterError, match=r"1\.0\.0 is what runs"):
+        on.install(failed)
+    live = on.get(ObjectId.of(place))
+    assert live is None or "deletionTimestamp" in live["metadata"]
 
 
 def test_a_failed_upgrade_that_another_replaces_leaves_its_data(
