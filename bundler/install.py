@@ -15,7 +15,7 @@ from bundler.cluster.client import Cluster
 from bundler.cluster.objectstore import require_keys, upload
 from bundler.cluster.planning.present import Intent, Prepared, prepare
 from bundler.cluster.preflight import require_passed
-from bundler.cluster.push import PushPlan, held, plan_push, push_artifact, push_bundle
+from bundler.cluster.push import PushPlan, already_pushed, plan_push, push_artifact, push_bundle
 from bundler.cluster.release.record import Past, Record
 from bundler.cluster.release.upgrade import ReleaseChange, release_change
 from bundler.cluster.sitefiles import SiteFiles, with_site_objects
@@ -185,7 +185,7 @@ def checks_of(
 def _require_pushed(bundle: AuthenticatedBundle, destination: Destination) -> None:
     """SourceError when `destination` lacks any of `bundle` again: a `prune` may have gone by."""
     try:
-        held(bundle, destination)
+        already_pushed(bundle, destination)
     except SourceError as error:
         raise SourceError(
             f"{error.message}: it was pushed and is there no longer; nothing was touched on the "

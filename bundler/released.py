@@ -18,8 +18,8 @@ from bundler.cluster.client import Cluster
 from bundler.cluster.push import (
     ARTIFACT_TYPE,
     ENVELOPE_TITLE,
+    already_pushed,
     artifact_repository,
-    held,
     mark,
 )
 from bundler.cluster.release.record import Past, Record
@@ -88,7 +88,7 @@ def way_back(cluster: Cluster, before: Record | None, registry_ca: Path | None) 
         files = SiteFiles(registry_ca)
         objects = render_again(bundle, past, cluster, files).objects
         with closing(open_destination(past.registry, registry_ca)) as destination:
-            return WayBack(objects, held(bundle, destination))
+            return WayBack(objects, already_pushed(bundle, destination))
     except BundlerError as error:
         raise ClusterError(
             f"release {before.name}: there is no way back to {past.version}, which is installed: "

@@ -46,17 +46,9 @@ def uninstall(
             removal = plan_removal(cluster, record, namespace, data=delete_data)
         else:
             with held(cluster, name, namespace, time.sleep) as lease:
+                ours = cluster.guarded(lease.require)
                 # Once more: an install may have ended since, which brought other objects.
-                record = find_record(cluster, name, namespace)
-                removal = plan_removal(cluster, record, namespace, data=delete_data)
-                removal = remove(
-                    cluster,
-                    record,
-                    namespace,
-                    removal,
-                    timeout,
-                    progress,
-                    time.sleep,
-                    lease.require,
-                )
+                record = find_record(ours, name, namespace)
+                plan = plan_removal(ours, record, namespace, data=delete_data)
+                removal = remove(ours, record, namespace, plan, timeout, progress, time.sleep)
     return Uninstalled(name, record.version, dry_run, removal.removed, removal.kept)

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--registry-name",
-    metavar="HOST[/PREFIX]",
+    metavar="[PROFILE:]HOST[/PREFIX]",
     help="With --export and oci:DIR: where images will be pulled from.",
 )
 @options.keep_failed_option

@@ -119,9 +119,10 @@ def _checks(
         from bundler.cluster.preflight import NAMES
         from bundler.core.documents.structure import nearest
 
-        for name in set(given) - set(NAMES):
-            said = f"--ignore-preflight-errors {name!r}: there is no such check of the preflight"
-            raise UsageError(said, nearest(name, NAMES))
+        unknown = next((name for name in given if name not in NAMES), None)
+        if unknown is not None:
+            said = f"--ignore-preflight-errors {unknown!r}: there is no such check of the preflight"
+            raise UsageError(said, nearest(unknown, NAMES))
     return given
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @options.set_option
 @click.option(
     "--registry",
-    metavar="HOST[/PREFIX]",
+    metavar="[PROFILE:]HOST[/PREFIX]",
     help="Name images by this registry; without it they keep the placeholder host.",
 )
 @options.overlay_options

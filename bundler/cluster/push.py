@@ -207,7 +207,7 @@ def plan_push(bundle: AuthenticatedBundle, destination: Destination) -> PushPlan
     return PushPlan(tuple(transfers), tuple(entries), published != artifact.manifest.digest)
 
 
-def held(bundle: AuthenticatedBundle, destination: Destination) -> PushedBundle:
+def already_pushed(bundle: AuthenticatedBundle, destination: Destination) -> PushedBundle:
     """Proof that `destination` has all of `bundle` already; sends nothing.
 
     SourceError when it lacks any of it.

@@ -96,7 +96,7 @@ def test_checks_to_ignore_are_known_by_name() -> None:
     received = call(options.ignored_checks_option, option, "node disk", option, "registry")
     assert received == {"ignored_checks": ("node disk", "registry")}
     with pytest.raises(UsageError, match="'node-disk': there is no such check") as refused:
-        call(options.ignored_checks_option, option, "node-disk")
+        call(options.ignored_checks_option, option, "node-disk", option, "gpu")
     assert str(refused.value.hint).startswith("did you mean node disk? valid here: clock, ")
 
 

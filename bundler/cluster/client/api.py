@@ -7,7 +7,8 @@ for by discovery. https://kubernetes.io/docs/reference/using-api/
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -50,7 +51,10 @@ class ApiResource:
 
 
 class Cluster:
-    """One API server, spoken to as one user; `manager` is whose the fields are that we apply."""
+    """One API server, spoken to as one user; `manager` is whose the fields are that we apply.
+
+    `guard`, where there is one, is asked before every attempt to write.
+    """
 
     def __init__(self, session: Session, manager: str, login: Login | None = None) -> None:
         self._session = session
@@ -59,6 +63,16 @@ class Cluster:
         self.manager = manager
         self._discovered: dict[str, dict[str, ApiResource]] = {}
         self._date: str | None = None
+        self.guard: Callable[[], None] | None = None
+
+    def guarded(self, guard: Callable[[], None]) -> Cluster:
+        """The same connection with a `guard`, which raises what forbids to write by now.
+
+        A write that is tried again and again may have lost, meanwhile, what allowed it.
+        """
+        guarded = copy(self)
+        guarded.guard = guard
+        return guarded
 
     def resource(self, object_id: ObjectId) -> ApiResource | None:
         """How the server serves the kind of `object_id`, or None; asked once a run."""
@@ -302,18 +316,22 @@ class Cluster:
         content: bytes | None,
     ) -> Answer:
         """The answer to one attempt, and to a second one as soon as the login has ended."""
-        if self._login is None:
-            return self._session.send(
+
+        def attempt(session: Session) -> Answer:
+            if self.guard is not None and method != "GET":
+                self.guard()
+            return session.send(
                 method, path, params=params, headers=headers, content=content, attempts=1
             )
+
+        if self._login is None:
+            return attempt(self._session)
         refused: Session | None = None
         while True:
             with self._login.entered(refused) as session:
                 if session is refused:
                     raise self._login.refusal()
-                answer = session.send(
-                    method, path, params=params, headers=headers, content=content, attempts=1
-                )
+                answer = attempt(session)
             if not is_unauthorized(answer):
                 return answer
             if refused is not None:

@@ -15,8 +15,9 @@ from bundler.core.preflight.workloads import Workload
 
 _PLATFORM = "ask for a bundle that has this platform (`platforms` in bundle.yaml)"
 _MOUNT = (
-    "upgrade these nodes (Kubernetes 1.33 or later with containerd 2.1 or CRI-O 1.31), or ask for "
-    "a bundle whose weights arrive by a volume claim or an object store"
+    "upgrade these nodes (Kubernetes 1.35 or later, or 1.33 with the feature gate ImageVolume, and "
+    "containerd 2.1 or CRI-O 1.31), or ask for a bundle whose weights arrive by a volume claim or "
+    "an object store"
 )
 _DISK = (
     "give these nodes larger disks where kubelet and container runtime keep their files, or "

@@ -225,7 +225,7 @@ def _has_ended(process: int) -> bool:
     except ProcessLookupError:
         return True
     except (OSError, OverflowError):
-        return False
+        pass
     return False
 
 

@@ -38,12 +38,11 @@ def _at_once(ids: Sequence[ObjectId]) -> None:
 class Checks:
     """What is asked on the way; each raises a ClusterError when it isn't as it should be.
 
-    `pushed` before anything is touched, whether the registry still has it all; `guard` before
-    every write; `wait` until objects are ready; `smoke` when all of them are.
+    `pushed` before anything is touched, whether the registry still has it all; `wait` until
+    objects are ready; `smoke` when all of them are.
     """
 
     pushed: Callable[[], None] = _nothing
-    guard: Callable[[], None] = _nothing
     wait: Callable[[Sequence[ObjectId]], None] = _at_once
     smoke: Callable[[], None] = _nothing
 
@@ -64,18 +63,15 @@ class _Deeds:
     """What is done on `cluster`, remembered: the objects as they became, and names in order."""
 
     cluster: Cluster
-    guard: Callable[[], None]
     results: dict[Identity, JsonObject] = field(default_factory=dict)
     names: dict[str, None] = field(default_factory=dict)
 
     def apply(self, obj: JsonObject, *, force: bool = False) -> None:
-        self.guard()
         object_id = ObjectId.of(obj)
         self.results[identity(object_id)] = self.cluster.apply(obj, force=force)
         self.names[str(object_id)] = None
 
     def delete(self, object_id: ObjectId, uid: str) -> None:
-        self.guard()
         if not delete(self.cluster, object_id, uid, foreground=False):
             self.names[f"{object_id} (removed)"] = None
 
@@ -98,7 +94,7 @@ def apply(
     if prepared.plan.empty:
         return prepared.plan
     progress.phase("applying", None)
-    deeds = _Deeds(cluster, checks.guard)
+    deeds = _Deeds(cluster)
     try:
         _carry_out(deeds, prepared, checks, sleep)
     except ClusterError as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bundler.cluster.client import Cluster, ConflictError, ForbiddenError
@@ -130,21 +130,18 @@ def remove(
     timeout: float,
     progress: Progress,
     sleep: Sleep,
-    guard: Callable[[], None],
 ) -> Removal:
     """Carry out `removal`, and wait up to `timeout` seconds until all of it is gone.
 
     The record says so first and goes last; cut off, the same again goes on. What was made anew
     since the plan, or holds by now what others made, stays: the removal as it was carried out.
-    `guard` is asked before every write. ClusterError when something hangs. With a timeout of 0
-    nothing is waited for.
+    ClusterError when something hangs. With a timeout of 0 nothing is waited for.
     """
     progress.phase("removing", None)
     past, before = record.installed, record.journal
     fresh = before.fresh if before else ()
     first = before is not None and before.first
     journal = Journal("uninstall", past.index, past.version, past.target, first, fresh)
-    guard()
     # Whoever wrote the record, a restored backup say, it is the release's.
     written = cluster.apply(replace(record, journal=journal).secret(namespace), force=True)
     mine, lease = record_id(record.name, namespace), lease_id(record.name, namespace)
@@ -157,7 +154,6 @@ def remove(
     for ids, foreground in ((early, timeout > 0), (late, timeout > 0), (last, False)):
         for object_id in ids:
             why = _held(cluster, object_id, done, lease)
-            guard()
             why = why or delete(cluster, object_id, done.uids[object_id], foreground=foreground)
             done = done.without(object_id, why) if why else done
         going = {each: done.uids[each] for each in ids if each in done.removed}

@@ -63,19 +63,19 @@ def transact(
         return prepared.plan
     fresh = _make_home(cluster, prepared)
     with held(cluster, prepared.intended.name, prepared.namespace, sleep) as lease:
-        _require_unmoved(cluster, prepared)
+        ours = cluster.guarded(lease.require)
+        _require_unmoved(ours, prepared)
         for each in prepared.present:
             # What is in a namespace made a moment ago is the cluster's: its account, say.
             if not (fresh and ObjectId.of(each.desired).namespace == prepared.namespace):
-                _require_absent(cluster, each)
+                _require_absent(ours, each)
         checks.pushed()
-        guarded = replace(checks, guard=lease.require)
         try:
-            return apply(cluster, prepared, pushed, guarded, progress, sleep)
+            return apply(ours, prepared, pushed, checks, progress, sleep)
         except StoppedError as error:
             if manner.keep_failed:
                 raise _left(error, prepared) from error
-            undo = _going(cluster, prepared, back, guarded, manner, progress, sleep)
+            undo = _going(ours, prepared, back, checks, manner, progress, sleep)
             raise _undone(error, undo, prepared) from error
 
 
@@ -94,9 +94,7 @@ def _going(
     def away() -> str:
         record, namespace = prepared.under_way, prepared.namespace
         plan = plan_removal(cluster, record, namespace, data=False, fresh=_made(prepared))
-        removal = remove(
-            cluster, record, namespace, plan, manner.timeout, progress, sleep, checks.guard
-        )
+        removal = remove(cluster, record, namespace, plan, manner.timeout, progress, sleep)
         left = ", ".join(str(each.id) for each in removal.kept)
         return f"what it made was removed again{f' (kept: {left})' if left else ''}"
 

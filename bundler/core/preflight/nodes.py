@@ -118,7 +118,7 @@ def mounts_images(node: Node) -> tuple[bool, str | None]:
     """
     kubelet, (name, _, _) = version_of(node.kubelet), node.runtime.partition("://")
     if kubelet < (1, 31):
-        return False, f"kubelet {node.kubelet or 'of an unknown version'}, expected 1.33 or later"
+        return False, f"kubelet {node.kubelet or 'of an unknown version'}, expected 1.35 or later"
     oldest = {"containerd": (2, 1), "cri-o": (1, 31)}.get(name)
     if oldest is None:
         return False, f"runtime {node.runtime or 'unknown'}, expected containerd or CRI-O"

@@ -219,7 +219,7 @@ def test_images_for_another_platform_are_found(scene: Scene) -> None:
     [
         ({"runtime": "containerd://1.7.24"}, "containerd://1.7.24, expected 2.1 or later"),
         ({"runtime": "cri-o://1.30.1"}, "cri-o://1.30.1, expected 1.31 or later"),
-        ({"kubelet": "v1.30.4"}, "kubelet v1.30.4, expected 1.33 or later"),
+        ({"kubelet": "v1.30.4"}, "kubelet v1.30.4, expected 1.35 or later"),
     ],
 )
 def test_nodes_that_mount_no_images_are_found(

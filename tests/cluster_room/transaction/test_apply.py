@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -43,25 +44,26 @@ def never(seconds: float) -> None:
     raise AssertionError("waited")
 
 
-def carried_out(found: Prepared, proof: PushedBundle, checks: Checks) -> None:
-    apply(cast(Cluster, None), found, proof, checks, SILENT, never)
+def carried_out(found: Prepared, proof: PushedBundle, applying: Callable[..., None]) -> None:
+    cluster = cast(Cluster, SimpleNamespace(apply=applying))
+    apply(cluster, found, proof, Checks(), SILENT, never)
 
 
 def test_what_was_not_pushed_is_not_applied() -> None:
-    def reached() -> None:
+    def reached(obj: JsonObject, *, force: bool) -> None:
         pytest.fail("applied what was not pushed")
 
     other = pushed(f"sha256:{'1' * 64}")
     with pytest.raises(AssertionError, match="another bundle was pushed than is applied"):
-        carried_out(prepared(config_map("a", "one")), other, Checks(guard=reached))
+        carried_out(prepared(config_map("a", "one")), other, reached)
 
 
 def test_what_failed_before_the_first_object_is_told_as_it_is() -> None:
-    def lost() -> None:
+    def lost(obj: JsonObject, *, force: bool) -> None:
         raise ClusterError("the lease was lost", "again")
 
     with pytest.raises(ClusterError) as caught:
-        carried_out(prepared(config_map("a", "one")), pushed(), Checks(guard=lost))
+        carried_out(prepared(config_map("a", "one")), pushed(), lost)
     assert (caught.value.message, caught.value.hint) == ("the lease was lost", "again")
     assert not isinstance(caught.value, StoppedError)
 
@@ -74,7 +76,7 @@ def test_what_follows_has_a_line_of_its_own_where_there_are_several() -> None:
 
 
 def test_a_refusal_of_several_lines_says_how_far_it_came() -> None:
-    deeds = room._Deeds(cast(Cluster, None), lambda: None)
+    deeds = room._Deeds(cast(Cluster, None))
     deeds.names |= {"ConfigMap a/one": None, "Secret home/airbundle.app": None}
     error = room._stopped(ClusterError("not ready:\n  pod a"), deeds, prepared())
     assert isinstance(error, StoppedError)
