@@ -85,6 +85,13 @@ def test_a_property_called_description_is_no_prose() -> None:
     assert len(messages(RULE, obj)) == 1
 
 
+def test_a_name_longer_than_any_in_dns_is_no_host() -> None:
+    longest = "a." * 125 + "com"
+    assert len(longest) == 253
+    assert [each.host for each in mentions(longest)] == [longest]
+    assert list(mentions(f"a.{longest}")) == []
+
+
 def test_long_texts_take_no_long_time() -> None:
     started = time.process_time()
     long = ("a." * 200_000, "://" * 100_000, "a@" * 200_000, "x.com:" * 50_000, "-" * 400_000)
