@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from bundler.cluster.client import Cluster
+from bundler.cluster.client import Cluster, ForbiddenError
 from bundler.cluster.release.record import secret_name
 from bundler.core.errors import ClusterError
 from bundler.core.objects.manifests import JsonObject, ObjectId
@@ -37,7 +37,10 @@ def holds(
         found = others(cluster, object_id.name, going, kept)
     elif is_crd(object_id):
         found = (_said(each, kept) for each in _instances(cluster, live, going))
-    return next(found, "")
+    try:
+        return next(found, "")
+    except ForbiddenError:
+        return "what it holds can't be asked"
 
 
 def others(
@@ -112,6 +115,8 @@ def _listed(
         return None
     try:
         return cluster.list(ObjectId(api_version, kind, namespace, "any"))
+    except ForbiddenError:
+        return None
     except ClusterError:
         if api_version == "v1":
             raise

@@ -85,14 +85,15 @@ def _have(asked: Asked, right: Right) -> bool:
     if asked.may(*key) or (right.named and asked.may(*key, named=True)):
         return True
     # What is there needs not be created.
-    return right.verb == "create" and _is_there(asked, right)
+    creates = right.verb == "create" and "/" not in right.resource
+    return creates and _is_there(asked, right.object_id)
 
 
-def _is_there(asked: Asked, right: Right) -> bool:
-    if "/" in right.resource:
+def _is_there(asked: Asked, object_id: ObjectId) -> bool:
+    if asked.cluster.resource(object_id) is None:
         return False
     try:
-        return asked.get(right.object_id) is not None
+        return asked.get(object_id) is not None
     except UnseenError:
         return False
 
@@ -101,8 +102,13 @@ def _needed(asked: Asked) -> Iterator[Right]:
     for obj in asked.needs.objects:
         object_id = ObjectId.of(obj)
         yield from _on(asked, object_id, "get", "patch", "create")
-        if object_id.kind not in KEPT_KINDS:
+        # A first install that fails takes away what it made, of whatever kind.
+        if object_id.kind not in KEPT_KINDS or not _is_there(asked, object_id):
             yield from _on(asked, object_id, "delete", vital=False)
+    for group, kind in asked.brought_kinds:
+        # A CRD that is taken away again must not have become somebody else's, too.
+        anything = ObjectId(f"{group}/v1", kind, None, "any")
+        yield from _on(asked, anything, "list", vital=False, named=False)
     for object_id in asked.removed:
         yield from _on(asked, object_id, "get", "delete")
     yield from _own(asked)
@@ -123,10 +129,14 @@ def _own(asked: Asked) -> Iterator[Right]:
     name, place = asked.needs.name, asked.needs.namespace
     if place not in asked.brought_namespaces:
         home = ObjectId("v1", "Namespace", None, place)
-        yield from _on(asked, home, "get", "create")
+        yield from _on(asked, home, "get")
+        if not _is_there(asked, home):
+            yield from _on(asked, home, "patch", "create")
+            yield from _on(asked, home, "delete", vital=False)
     record = record_id(name, place)
     yield from _on(asked, record, "list", named=False)
     yield from _on(asked, record, "get", "patch", "create")
+    yield from _on(asked, record, "delete", vital=False)
     yield from _on(asked, lease_id(name, place), "get", "create", "update", "delete")
 
 
