@@ -11,7 +11,7 @@ import pytest
 from bundler.cli.main import run
 from bundler.cluster.release.record import record_id
 from bundler.core.errors import ClusterError
-from bundler.core.objects.manifests import ObjectId
+from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.core.objects.plan import Owned, Taken
 from tests.parts.registry import Registry
 from tests.releases import crd, deployment, namespace
@@ -152,3 +152,23 @@ def test_a_record_that_somebody_wrote_back_is_the_release_s(on: Field) -> None:
     on.write("backup", again | {"metadata": metadata})
     on.install(on.release(on.settings("one", key="2"), version="1.1.0"))
     assert on.record().version == "1.1.0"
+
+
+def test_annotations_of_others_survive_an_object_that_had_but_a_name(on: Field) -> None:
+    account: JsonObject = {"apiVersion": "v1", "kind": "ServiceAccount"}
+    account |= {"metadata": {"name": "web", "namespace": on.mark}}
+    theirs = {"annotations": {"example.org/by": "them"}}
+    ours = {"annotations": {"example.org/ours": "us"}}
+
+    def annotations() -> object:
+        live = on.get(ObjectId.of(account))
+        assert live is not None
+        return live["metadata"].get("annotations")
+
+    on.install(on.release(account))
+    on.write("somebody", account | {"metadata": account["metadata"] | theirs})
+    more = account | {"metadata": account["metadata"] | ours}
+    on.install(on.release(more, version="1.1.0"))
+    assert annotations() == {"example.org/by": "them", "example.org/ours": "us"}
+    on.install(on.release(account, version="1.2.0"))
+    assert annotations() == {"example.org/by": "them"}

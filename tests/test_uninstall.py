@@ -68,6 +68,16 @@ def test_it_leaves_nothing(on: Field) -> None:
     assert on.get(lease_id(f"app-{on.mark}", on.home)) is None
 
 
+def test_what_has_but_a_name_goes_too(on: Field) -> None:
+    account = {"apiVersion": "v1", "kind": "ServiceAccount"}
+    account |= {"metadata": {"name": "web", "namespace": on.mark, "creationTimestamp": None}}
+    on.install(on.release(account))
+    assert on.install(on.release(account)).plan.empty
+    assert away(on).kept == ()
+    assert gone(on, on.id("web", "ServiceAccount"))
+    assert gone(on, space(on.mark))
+
+
 def test_a_dry_run_takes_nothing_and_says_what_then_goes(on: Field) -> None:
     on.install(on.release(on.settings("one"), claim(on, "data")))
     objects = (on.id("one"), space(on.mark), record_id(f"app-{on.mark}", on.home), space(on.home))

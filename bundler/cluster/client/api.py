@@ -27,6 +27,7 @@ from bundler.cluster.client.answers import (
     with_metadata,
 )
 from bundler.cluster.client.login import Login
+from bundler.cluster.client.ownable import ownable
 from bundler.cluster.client.secretvalues import require_texts
 from bundler.core.errors import ClusterError
 from bundler.core.objects.manifests import JsonObject, ObjectId
@@ -128,7 +129,7 @@ class Cluster:
         doesn't know are refused, not dropped: what was audited is what is applied.
         """
         params = _STRICT | {"force": "true" if force else "false", "fieldManager": self.manager}
-        return self._written("PATCH", obj, "apply", _APPLY_TYPE, params | _dry(dry_run))
+        return self._written("PATCH", ownable(obj), "apply", _APPLY_TYPE, params | _dry(dry_run))
 
     def create(self, obj: JsonObject, *, dry_run: bool = False) -> JsonObject:
         """Make `obj`, which must not be there; the object, or the review, that the server gives.
