@@ -128,6 +128,29 @@ def test_claims_that_a_stateful_set_made_are_the_releases(on: Field, data: bool)
     assert not gone(on, space(on.mark))
 
 
+def test_a_first_install_that_fails_takes_only_the_claims_of_its_own_time(
+    on: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web = deployment(on.mark, "web") | {"kind": "StatefulSet"}
+    web["spec"] |= {"serviceName": "web", "volumeClaimTemplates": [claim(on, "data")]}
+    on.cluster.create(namespace(on.mark))
+    old = on.cluster.create(claim(on, "data-web-0"))["metadata"]["creationTimestamp"]
+    for number in range(3000):  # until the server's clock, of which it tells seconds, has gone on
+        if on.cluster.create(on.settings(f"tick-{number}"))["metadata"]["creationTimestamp"] > old:
+            break
+
+    def unready(ids: Sequence[ObjectId]) -> None:
+        on.write("controller", claim(on, "data-web-1"))
+        raise ClusterError("not ready")
+
+    monkeypatch.setattr(installing, "checks_of", lambda *_: Checks(wait=unready))
+    with pytest.raises(ClusterError, match="what it made was removed again"):
+        on.install(on.release(web, version="1.0.0"))
+    assert gone(on, on.id("web", "StatefulSet", "apps/v1"))
+    assert gone(on, on.id("data-web-1", "PersistentVolumeClaim"))
+    assert not gone(on, on.id("data-web-0", "PersistentVolumeClaim"))
+
+
 def test_what_a_controller_must_let_go_of_goes_before_it(on: Field) -> None:
     group = f"{on.mark}.example.org"
     made = thing(on, f"{group}/v1", "Thing")

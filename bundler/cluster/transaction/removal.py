@@ -91,7 +91,8 @@ def plan_removal(
         plan = plan.more(object_id, live, why or plan.holds(cluster, object_id, live, mine, lease))
         for claim in () if why else _claims_of(cluster, live):
             if identity(ObjectId.of(claim)) not in known:
-                plan = plan.more(ObjectId.of(claim), claim, "" if ending else _DATA)
+                goes = data or (ending and not _is_older(claim, live))
+                plan = plan.more(ObjectId.of(claim), claim, "" if goes else _DATA)
     if own in plan.removed:  # the record can't outlive it, and comes before it
         before = tuple(each for each in plan.removed if each != own)
         return replace(plan, removed=(*before, mine, own))
@@ -120,6 +121,12 @@ def _claims_of(cluster: Cluster, live: JsonObject) -> Iterator[JsonObject]:
     for each in claims:
         if made.fullmatch(each["metadata"]["name"]) and not each["metadata"].get("ownerReferences"):
             yield each
+
+
+def _is_older(claim: JsonObject, live: JsonObject) -> bool:
+    """Whether `claim` was there before what uses it now: kept from an earlier time, or restored."""
+    made, used = (text(part(each, "metadata"), "creationTimestamp") for each in (claim, live))
+    return made < used
 
 
 def remove(
