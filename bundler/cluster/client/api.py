@@ -147,13 +147,17 @@ class Cluster:
         params = _STRICT | {"fieldManager": self.manager}
         return self._written("PUT", obj, "replace", _JSON_TYPE, params)
 
-    def delete(self, object_id: ObjectId, uid: str, *, foreground: bool = False) -> None:
+    def delete(
+        self, object_id: ObjectId, uid: str, *, version: str = "", foreground: bool = False
+    ) -> None:
         """Delete the very object with this `uid`, and what belongs to it; none there is fine.
 
-        In the `foreground` it is there until all that belongs to it is gone.
+        In the `foreground` it is there until all that belongs to it is gone. ConflictError when
+        it is another one, or not the metadata.resourceVersion `version` of it.
         """
         policy = "Foreground" if foreground else "Background"
-        wish = {"propagationPolicy": policy, "preconditions": {"uid": uid}}
+        very = {"uid": uid} | ({"resourceVersion": version} if version else {})
+        wish = {"propagationPolicy": policy, "preconditions": very}
         answer = self._send(
             "DELETE",
             self._path(object_id),

@@ -81,11 +81,11 @@ class Held:
     def require(self) -> None:
         """ClusterError when somebody else has it by now, or it can't be renewed.
 
-        One that ended, while the machine slept say, is still ours if nobody took it.
+        One that ended, while the machine slept say, is still ours if nobody took it. Where nobody
+        can say, it is the API server's error that counts.
         """
         if self.ended and not self.lost.is_set():
-            with suppress(ClusterError):
-                self.renew()
+            self.renew()
         if self.lost.is_set() or self.ended:
             raise ClusterError(
                 f"{self.name}: the lease was lost: it was not renewed for {LASTS - _RENEWED} "
@@ -124,9 +124,11 @@ def held(cluster: Cluster, release: str, namespace: str, sleep: Sleep) -> Iterat
     finally:
         done.set()
         renewing.join()
-        # Left behind it does no harm: it ends, and the next one takes it over.
+        # Left behind it does no harm: it ends, and the next one takes it over. Whoever did that
+        # already has the same Lease, in a later version.
+        last = mine.lease["metadata"]
         with suppress(ClusterError):
-            cluster.delete(object_id, str(lease["metadata"]["uid"]))
+            cluster.delete(object_id, str(last["uid"]), version=str(last["resourceVersion"]))
 
 
 def _acquire(

@@ -213,6 +213,7 @@ def test_one_that_somebody_took_is_lost(on: Field, monkeypatch: pytest.MonkeyPat
         assert mine.lost.wait(30)
         with pytest.raises(ClusterError, match="the lease was lost"):
             mine.require()
+    assert holder(on) == "elsewhere/17/b/m"
 
 
 def test_one_that_can_not_be_renewed_is_lost(on: Field, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,8 +222,8 @@ def test_one_that_can_not_be_renewed_is_lost(on: Field, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(room, "_RENEWED", LASTS)
     monkeypatch.setattr(Cluster, "replace", away)
-    lost = pytest.raises(ClusterError, match="the lease was lost: it was not renewed for 0")
-    with held(on.cluster, "app", on.mark, never) as mine, lost:
+    told = pytest.raises(ClusterError, match=r"^the API server is away$")
+    with held(on.cluster, "app", on.mark, never) as mine, told:
         mine.require()
 
 
@@ -262,6 +263,13 @@ def test_one_that_somebody_took_while_the_machine_slept_is_lost(
         monkeypatch.setattr(room, "_now", lambda: asleep)
         with pytest.raises(ClusterError, match=r"was not renewed for 15 seconds \(was this"):
             mine.require()
+
+
+def test_one_that_somebody_took_unseen_is_not_taken_away(on: Field) -> None:
+    """The machine slept, and wakes with nothing left to write."""
+    with held(on.cluster, "app", on.mark, never):
+        assert took(on)
+    assert holder(on) == "elsewhere/17/b/m"
 
 
 def test_one_that_nobody_took_while_the_machine_slept_is_held_on(
