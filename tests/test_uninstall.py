@@ -69,7 +69,7 @@ def test_it_leaves_nothing(on: Field) -> None:
 
 
 def test_what_has_but_a_name_goes_too(on: Field) -> None:
-    account = {"apiVersion": "v1", "kind": "ServiceAccount"}
+    account: dict[str, Any] = {"apiVersion": "v1", "kind": "ServiceAccount"}
     account |= {"metadata": {"name": "web", "namespace": on.mark, "creationTimestamp": None}}
     on.install(on.release(account))
     assert on.install(on.release(account)).plan.empty
@@ -142,7 +142,7 @@ def test_what_only_follows_holds_no_namespace(on: Field) -> None:
     owned["metadata"]["ownerReferences"] = [owner]
     event = {"apiVersion": "v1", "kind": "Event", "metadata": on.settings("told")["metadata"]}
     event |= {"involvedObject": {"namespace": on.mark}}
-    account = {"apiVersion": "v1", "kind": "ServiceAccount"}
+    account: dict[str, Any] = {"apiVersion": "v1", "kind": "ServiceAccount"}
     account |= {"metadata": on.settings("default")["metadata"]}
     for each in (owned, event, account, on.settings("kube-root-ca.crt")):
         on.write("cluster", each)
@@ -283,12 +283,12 @@ def test_killed_at_any_moment_it_goes_on(on: Field, monkeypatch: pytest.MonkeyPa
     left = {"at": 1}
     real = Cluster.delete
 
-    def dying(self: Cluster, object_id: ObjectId, uid: str, *, foreground: bool = False) -> None:
+    def dying(self: Cluster, object_id: ObjectId, uid: str, **how: Any) -> None:
         if object_id.kind != "Lease":
             left["at"] -= 1
             if left["at"] < 0:
                 raise KeyboardInterrupt
-        real(self, object_id, uid, foreground=foreground)
+        real(self, object_id, uid, **how)
 
     with monkeypatch.context() as patched:
         patched.setattr(Cluster, "delete", dying)

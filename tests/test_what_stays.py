@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bundler import install as installing
 from bundler.cluster.client import Cluster
+from bundler.cluster.client.api import ATTEMPTS
 from bundler.cluster.transaction.apply import Checks
 from bundler.core.errors import ClusterError
 from bundler.core.objects.manifests import JsonObject, ObjectId
@@ -80,6 +83,39 @@ def test_a_kind_that_only_an_older_version_has_holds_a_namespace(on: Field) -> N
         (space(on.mark), f"Older {on.mark}/one is not of this release")
     ]
     assert not gone(on, space(on.mark))
+
+
+def test_a_name_that_no_bundle_can_have_is_somebody_s(on: Field) -> None:
+    on.install(on.release(on.settings("one")))
+    rbac, metadata = "rbac.authorization.k8s.io", {"name": "team a", "namespace": on.mark}
+    role = {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": metadata, "rules": []}
+    path = f"/apis/{rbac}/v1/namespaces/{on.mark}/roles"
+    head = {"Content-Type": "application/json"}
+    sent = on.cluster._session.send("POST", path, headers=head, content=json.dumps(role).encode())
+    assert sent.status == 201
+    assert [(each.id, each.why) for each in away(on).kept] == [
+        (space(on.mark), f"Role {on.mark}/'team a' is not of this release")
+    ]
+
+
+def test_a_kind_without_verbs_is_no_kind_to_list(
+    on: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As KubeVirt serves it: Go says null for an empty list of verbs."""
+    real, met = Cluster.read, []
+
+    def reading(self: Cluster, path: str, *, attempts: int = ATTEMPTS) -> JsonObject:
+        answer = real(self, path, attempts=attempts)
+        if path == "/apis/apps/v1":
+            met.append(path)
+            more = {"name": "expand", "kind": "Expand", "namespaced": True, "verbs": None}
+            answer = answer | {"resources": [more, *answer["resources"]]}
+        return answer
+
+    on.install(on.release(on.settings("one")))
+    monkeypatch.setattr(Cluster, "read", reading)
+    assert away(on).kept == ()
+    assert met
 
 
 def test_what_was_made_in_a_version_that_is_gone_goes_in_another(on: Field) -> None:
@@ -224,12 +260,12 @@ def test_what_went_by_itself_meanwhile_takes_no_upgrade_back(
     real = Cluster.delete
     done: list[str] = []
 
-    def delete(self: Cluster, object_id: ObjectId, uid: str, *, foreground: bool = False) -> None:
+    def delete(self: Cluster, object_id: ObjectId, uid: str, **how: Any) -> None:
         if object_id == on.id("old") and not done:
             done.append(uid)
             real(self, object_id, uid)
             on.write("kubectl", on.settings("old", key="theirs"))
-        real(self, object_id, uid, foreground=foreground)
+        real(self, object_id, uid, **how)
 
     monkeypatch.setattr(Cluster, "delete", delete)
     on.install(on.release(on.settings("one", key="2"), version="1.1.0"))

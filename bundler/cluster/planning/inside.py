@@ -59,7 +59,12 @@ def others(
         if listed is None:
             silent.append(f"its {f'{kind}.' if kind else ''}{api_version} can't be asked")
         for live in listed or ():
-            found = ObjectId(api_version, kind, namespace, live["metadata"]["name"])
+            name = live["metadata"]["name"]
+            try:
+                found = ObjectId(api_version, kind, namespace, name)
+            except ValueError:  # RBAC takes the name `team a`, and no bundle has it
+                yield f"{kind} {namespace}/{name!r} is not of this release"
+                continue
             if not (_follows(found, live) or identity(found) in known):
                 yield _said(found, kept)
     yield from silent
@@ -102,7 +107,9 @@ def _served(
 ) -> Iterator[tuple[str, str]]:
     group = api_version.partition("/")[0]
     for each in resources.get("resources") or []:
-        listable = each["namespaced"] and "/" not in each["name"] and "list" in each["verbs"]
+        # Go says null for no verbs; an extension of the API may have such a kind.
+        verbs = each.get("verbs") or ()
+        listable = each["namespaced"] and "/" not in each["name"] and "list" in verbs
         if listable and f"{each['name']}.{group}" not in ending:
             yield api_version, each["kind"]
 

@@ -43,9 +43,10 @@ _AFTER_WORKLOADS = (
 # What may stand in a path of the API (apimachinery, pkg/api/validation/path): names are at least
 # that strict, and `..` would be taken for the folder above, which is the namespace.
 _NAME = re.compile(r"(?!\.{1,2}$)[^/%\x00-\x20\x7f?#\\]{1,253}")
-_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_API_VERSION = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[a-z0-9]{1,63}")
-_KIND = re.compile(r"[A-Za-z][A-Za-z0-9]{0,62}")
+_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+_NAMESPACE = re.compile(_LABEL)
+_API_VERSION = re.compile(rf"([a-z0-9]([-a-z0-9.]{{0,251}}[a-z0-9])?/)?{_LABEL}")
+_KIND = re.compile(r"[A-Za-z]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?")
 
 # Kinds that no list has (custom resources, mostly) go between: their CRDs are there by then, and
 # so are the controllers that a bundle may bring as Deployments.

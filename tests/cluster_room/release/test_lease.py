@@ -227,6 +227,24 @@ def test_one_that_can_not_be_renewed_is_lost(on: Field, monkeypatch: pytest.Monk
         mine.require()
 
 
+def test_one_whose_renewal_took_too_long_is_lost(
+    on: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Cluster.replace
+    monkeypatch.setattr(room, "_RENEWED", LASTS / 2)
+    with held(on.cluster, "app", on.mark, never) as mine:
+        moments = iter(mine.renewed + LASTS * n for n in range(1, 9))
+
+        def slow(self: Cluster, obj: JsonObject) -> JsonObject:
+            next(moments)
+            return real(self, obj)
+
+        monkeypatch.setattr(room, "_now", lambda: next(moments))
+        monkeypatch.setattr(Cluster, "replace", slow)
+        with pytest.raises(ClusterError, match="the lease was lost: it was not renewed for 10"):
+            mine.require()
+
+
 def test_one_that_is_renewed_late_is_kept(on: Field, monkeypatch: pytest.MonkeyPatch) -> None:
     real, tries = Cluster.replace, []
 
