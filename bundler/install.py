@@ -15,7 +15,14 @@ from bundler.cluster.client import Cluster
 from bundler.cluster.objectstore import require_keys, upload
 from bundler.cluster.planning.present import Intent, Prepared, prepare
 from bundler.cluster.preflight import require_passed
-from bundler.cluster.push import PushPlan, already_pushed, plan_push, push_artifact, push_bundle
+from bundler.cluster.push import (
+    PushedBundle,
+    PushPlan,
+    already_pushed,
+    plan_push,
+    push_artifact,
+    push_bundle,
+)
 from bundler.cluster.release.record import Past, Record
 from bundler.cluster.release.upgrade import ReleaseChange, release_change
 from bundler.cluster.sitefiles import SiteFiles, with_site_objects
@@ -129,7 +136,7 @@ def install(
             upload(bundle, rendered.objects, progress)
             checks = checks_of(bundle, destination, cluster, manner, progress)
             plan = transact(cluster, prepared, pushed, back, checks, manner, progress, time.sleep)
-            push_artifact(pushed, destination)
+            _publish(pushed, destination)
             sent = pushed.sent
     done = outcome(bundle, rendered, dry_run)
     return Installed(preflight=checked, release=change, plan=plan, push=sent, **done)
@@ -188,9 +195,22 @@ def _require_pushed(bundle: AuthenticatedBundle, destination: Destination) -> No
         already_pushed(bundle, destination)
     except SourceError as error:
         raise SourceError(
-            f"{error.message}: it was pushed and is there no longer; nothing was touched on the "
-            "cluster",
+            f"{error.message}: it was pushed and is there no longer; nothing of the release was "
+            "touched",
             "run the same command again: it sends what is missing once more",
+        ) from error
+
+
+def _publish(pushed: PushedBundle, destination: Destination) -> None:
+    """The bundle itself into the registry; SourceError when only that is missing."""
+    try:
+        push_artifact(pushed, destination)
+    except SourceError as error:
+        release = pushed.bundle.release
+        raise SourceError(
+            f"{release.name} {release.version} is installed and runs, but its bundle is not in the "
+            f"registry yet, where rollback looks for it: {error.message}",
+            "run the same command again: it sends what is missing",
         ) from error
 
 

@@ -236,6 +236,26 @@ def test_what_went_from_the_registry_since_it_was_pushed_is_noticed(
     assert on.get(record_id(f"app-{on.mark}", on.home)) is None
 
 
+def test_a_bundle_that_can_not_be_published_is_installed_and_said_so(
+    on: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*rest: Any) -> object:
+        raise SourceError("registry: answered 503", "is it up?")
+
+    release = on.release(on.settings("one"))
+    with monkeypatch.context() as patched:
+        patched.setattr(verb, "push_artifact", away)
+        with pytest.raises(SourceError, match=r"1\.0\.0 is installed and runs, but its") as caught:
+            on.install(release)
+    assert caught.value.message.endswith("registry: answered 503")
+    assert "run the same command again" in str(caught.value.hint)
+    assert on.record().version == "1.0.0"
+    bundles = on.registry.storage / "docker/registry/v2/repositories" / on.mark / "bundles"
+    assert list(bundles.rglob("tags")) == []
+    assert on.install(release).plan.empty
+    assert len(list(bundles.rglob("tags"))) == 1
+
+
 def test_more_objects_than_a_record_holds_are_refused_before_anything_is_done(
     on: Field, monkeypatch: pytest.MonkeyPatch
 ) -> None:

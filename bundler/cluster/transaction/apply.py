@@ -18,7 +18,15 @@ from bundler.cluster.transaction.removal import delete
 from bundler.core.errors import ClusterError
 from bundler.core.objects.manifests import JsonObject, ObjectId, before_workloads, loads
 from bundler.core.objects.observed import conditions
-from bundler.core.objects.plan import Identity, Plan, Present, identity, is_crd, is_namespace
+from bundler.core.objects.plan import (
+    Identity,
+    Plan,
+    Present,
+    defined_kind,
+    identity,
+    is_crd,
+    is_namespace,
+)
 from bundler.core.progress import Progress
 from bundler.tools.http import Sleep
 
@@ -107,6 +115,7 @@ def _carry_out(deeds: _Deeds, prepared: Prepared, checks: Checks, sleep: Sleep) 
         deeds.apply(each.desired)
     heads, rest = _parted([each for each in prepared.present if each.change != "unchanged"])
     _apply_heads(deeds, prepared, heads, sleep)
+    _await_served(deeds.cluster, heads, rest, sleep)
     everything = [ObjectId.of(each.desired) for each in prepared.present]
     loaders = [ObjectId.of(each.desired) for each in prepared.present if loads(each.desired)]
     waits_for = [each for each in loaders if each.kind == "Job"]
@@ -140,7 +149,7 @@ def with_more(message: str, more: str) -> str:
 
 
 def _apply_heads(deeds: _Deeds, prepared: Prepared, heads: Sequence[Present], sleep: Sleep) -> None:
-    """The journal, namespaces and CRDs; then wait until the kinds are served.
+    """The journal, namespaces and CRDs; then wait until these are established.
 
     The journal comes after its own namespace, where the bundle brings that.
     """
@@ -155,7 +164,24 @@ def _apply_heads(deeds: _Deeds, prepared: Prepared, heads: Sequence[Present], sl
     for each in heads:
         if is_crd(ObjectId.of(each.desired)):
             _await_established(deeds.cluster, ObjectId.of(each.desired), sleep)
-    deeds.cluster.forget()
+
+
+def _await_served(
+    cluster: Cluster, heads: Sequence[Present], rest: Sequence[Present], sleep: Sleep
+) -> None:
+    """Wait until kinds of the CRDs among `heads` are served in the versions that `rest` has.
+
+    A CRD is established before its kinds are, and all along where it gets one version more.
+    """
+    cluster.forget()
+    defined = {defined_kind(e.desired) for e in heads if is_crd(ObjectId.of(e.desired))}
+    for object_id in (ObjectId.of(each.desired) for each in rest):
+        # One that doesn't come is refused when it is applied, in the client's words.
+        for _ in range(_POLLS if (object_id.group, object_id.kind) in defined else 0):
+            if cluster.resource(object_id) is not None:
+                break
+            sleep(_PAUSE)
+            cluster.forget()
 
 
 def _parted(present: Sequence[Present]) -> tuple[list[Present], list[Present]]:

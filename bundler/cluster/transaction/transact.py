@@ -177,7 +177,8 @@ def _require_absent(cluster: Cluster, present: Present, *, shared: bool = False)
         return
     if not is_ours(cluster, live):
         raise ClusterError(
-            f"{object_id}: was made by somebody else since the plan was made; nothing was touched",
+            f"{object_id}: was made by somebody else since the plan was made; nothing of the "
+            "release was touched",
             "run the same command again: the new plan says whose it is",
         )
 

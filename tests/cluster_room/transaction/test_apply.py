@@ -14,10 +14,10 @@ from bundler.cluster.push import PushedBundle
 from bundler.cluster.transaction import apply as room
 from bundler.cluster.transaction.apply import Checks, StoppedError, apply, with_more
 from bundler.core.errors import ClusterError
-from bundler.core.objects.manifests import JsonObject
+from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.core.objects.plan import Plan, Present
 from bundler.core.progress import SILENT
-from tests.releases import config_map, namespace
+from tests.releases import config_map, crd, namespace
 
 INDEX = f"sha256:{'0' * 64}"
 
@@ -66,6 +66,29 @@ def test_what_failed_before_the_first_object_is_told_as_it_is() -> None:
         carried_out(prepared(config_map("a", "one")), pushed(), lost)
     assert (caught.value.message, caught.value.hint) == ("the lease was lost", "again")
     assert not isinstance(caught.value, StoppedError)
+
+
+def test_kinds_are_waited_for_until_they_are_served() -> None:
+    kind, thing = crd("example.org", "Thing"), config_map("a", "one")
+    thing |= {"apiVersion": "example.org/v1", "kind": "Thing"}
+    heads, rest = (Present(kind, None, None),), (Present(thing, None, None),)
+    answers: list[object] = [None, None, "served"]
+    forgotten: list[int] = []
+    waited: list[float] = []
+    cluster = SimpleNamespace(
+        resource=lambda object_id: answers.pop(0), forget=lambda: forgotten.append(len(answers))
+    )
+    room._await_served(cast(Cluster, cluster), heads, rest, waited.append)
+    assert (answers, waited, forgotten) == ([], [0.5, 0.5], [3, 2, 1])
+
+
+def test_kinds_that_others_define_are_not_waited_for() -> None:
+    asked: list[ObjectId] = []
+    cluster = SimpleNamespace(resource=asked.append, forget=lambda: None)
+    heads = (Present(crd("example.org", "Thing"), None, None),)
+    rest = (Present(config_map("a", "one"), None, None),)
+    room._await_served(cast(Cluster, cluster), heads, rest, never)
+    assert asked == []
 
 
 def test_what_follows_has_a_line_of_its_own_where_there_are_several() -> None:
