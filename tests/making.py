@@ -27,7 +27,10 @@ BOM = b'{"bomFormat":"CycloneDX","specVersion":"1.7"}'
 
 @dataclass
 class Contents:
-    """What goes into a bundle: files of models and file sets by path, layers of images."""
+    """What goes into a bundle: files of models and file sets by path, layers of images.
+
+    `environment` is that of every image, as ``NAME=VALUE``.
+    """
 
     models: Mapping[str, Mapping[str, bytes]] = field(
         default_factory=lambda: {
@@ -40,6 +43,7 @@ class Contents:
     images: Mapping[str, tuple[bytes, ...]] = field(
         default_factory=lambda: {"registry.corp_5000/team/server": (b"first layer", b"second")}
     )
+    environment: tuple[str, ...] = ()
     platforms: tuple[str, ...] = ("linux/amd64",)
     name: str = "movie-search"
     version: str = "1.4.0"
@@ -63,14 +67,16 @@ def locked(files: Mapping[str, bytes]) -> tuple[LockedFile, ...]:
     )
 
 
-def image(layers: tuple[bytes, ...]) -> tuple[Descriptor, dict[Digest, bytes]]:
+def image(
+    layers: tuple[bytes, ...], environment: tuple[str, ...] = ()
+) -> tuple[Descriptor, dict[Digest, bytes]]:
     """A single-platform OCI image: its manifest's descriptor, and manifest and config by digest."""
     diff_ids = [str(Digest.of(layer)) for layer in layers]
     config = strictjson.canonical(
         {
             "architecture": "amd64",
             "os": "linux",
-            "config": {},
+            "config": {"Env": list(environment)} if environment else {},
             "rootfs": {"type": "layers", "diff_ids": diff_ids},
         }
     )
@@ -93,7 +99,7 @@ def draft_of(contents: Contents) -> tuple[Draft, Origins]:
     files: dict[Digest, Callable[[], BinaryIO]] = {}
     images = []
     for name, layers in contents.images.items():
-        top, found = image(layers)
+        top, found = image(layers, contents.environment)
         metadata |= found
         blobs |= {Digest.of(layer): _opener(layer) for layer in layers}
         platforms = {"linux/amd64": top.digest}

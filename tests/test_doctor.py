@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from bundler import doctor as verb
 from bundler.cli.main import run
@@ -17,15 +18,18 @@ from bundler.cluster.preflight import needs_of
 from bundler.core.errors import ClusterError, PreflightError, ToolError
 from bundler.core.objects.manifests import JsonObject, ObjectId
 from bundler.core.preflight.checked import Checked
+from bundler.core.preflight.cuda import Cuda
 from bundler.core.progress import SILENT
 from bundler.install import Installed, install
 from bundler.render import spec_of
 from bundler.rollback import RolledBack, rollback
+from tests.cluster.certificates import write_server_certificate
 from tests.cluster.users import rule, write_user
 from tests.fakes.registry.front import Front, front_of
 from tests.listing import listing
 from tests.making import KEY
-from tests.parts.registry import Registry
+from tests.parts.registry import Registry, running_registry
+from tests.parts.service import free_ports
 from tests.releases import SPEC, TARGET, Release, deployment, namespace
 from tests.site import AT_ONCE, Field, field_of_work
 
@@ -190,16 +194,41 @@ def test_what_goes_with_an_upgrade_needs_the_right_to_delete_it(on: Field) -> No
 
 
 def test_the_image_s_cuda_and_the_model_s_size_come_out_of_the_bundle(on: Field) -> None:
-    release = on.release(deployment(on.mark, "web"))
-    with release.opened(on.folder) as bundle:
+    release = on.release()
+    says = ("PATH=/usr/bin", "CUDA_VERSION=12.4.1", "NVIDIA_REQUIRE_CUDA=cuda>=12.4 brand=tesla")
+    contents = replace(release.contents, environment=says)
+    with replace(release, contents=contents).opened(on.folder) as bundle:
         needs = needs_of(bundle, spec_of(bundle), (), on.home)
         sizes = {e.descriptor.digest.hex: bundle.tree(e).blobs for e in bundle.entries}
     found = {each.name: each for each in needs.images.values()}
     assert found["registry.corp_5000/team/server"].platforms == {"linux/amd64"}
-    assert found["mini"].kind == "model"
+    said = Cuda("12.4.1", "cuda>=12.4 brand=tesla")
+    assert found["registry.corp_5000/team/server"].cuda == said
+    assert (found["mini"].kind, found["mini"].cuda) == ("model", None)
     assert {key: sum(b.size for b in sizes[key]) for key in needs.images} == {
         key: each.size for key, each in needs.images.items()
     }
+
+
+def test_how_long_the_certificate_of_a_registry_with_tls_lasts_is_said(
+    on: Field, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_server_certificate(tmp_path, "registry.test", "0.0.0.0")
+    shown = x509.load_pem_x509_certificate((tmp_path / "server.crt").read_bytes())
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "0.0.0.0")
+    release, authority = on.release(), tmp_path / "ca.crt"
+    with (
+        running_registry(tmp_path / "tls", free_ports(1)[0], tls=tmp_path) as registry,
+        release.opened(on.folder) as bundle,
+    ):
+        prospect = verb.Prospect(TARGET, {}, f"{registry.host}/{on.mark}", authority)
+        checks = verb.examine_bundle(bundle, prospect, on.access).checks
+    found = {each.name: each for each in checks}
+    assert found["registry"].outcome == "ok"
+    certificate = found["registry's certificate"]
+    assert certificate.outcome == "ok"
+    assert certificate.message == f"it is trusted, and lasts until {shown.not_valid_after_utc:%F}"
 
 
 def test_the_site_s_files_are_asked_for_before_an_install(on: Field, tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bundler.archive.bundle import AuthenticatedBundle
+from bundler.cluster.client import Cluster
 from bundler.cluster.objectstore import Uploaded, upload
 from bundler.core.digest import Digest
 from bundler.core.documents.weights import ObjectStore, Weights
@@ -21,8 +23,11 @@ from bundler.sign.open import open_bundle
 from tests.fakes.registry.front import Front, front_of
 from tests.making import Contents, locked, make_bundle
 from tests.parts.needs import require
-from tests.parts.objectstore import BUCKET, ObjectServer, running_objects
+from tests.parts.objectstore import BUCKET, KEYS, ObjectServer, running_objects
+from tests.parts.registry import Registry
 from tests.parts.service import free_ports
+from tests.releases import IMAGE, deployment, namespace
+from tests.site import Field, field_of_work
 from tests.test_load import StoppedError, Stopping
 
 LARGE = bytes(range(256)) * (72 * 1024)  # 18 MiB: in parts
@@ -97,6 +102,44 @@ def test_a_model_goes_there_once_and_comes_back(
     found = {path: path.read_bytes() for path in (tmp_path / "mini").rglob("*") if path.is_file()}
     assert found == {tmp_path / "mini/models" / name: data for name, data in FILES.items()}
     assert not load(place(made), tmp_path / "mini", SILENT).fresh
+
+
+@pytest.mark.needs("apiserver", "docker-registry")
+def test_an_install_fills_the_bucket_before_any_pod_is_there(
+    server: ObjectServer, kubeconfig: Path, registry: Registry, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    there: list[set[str]] = []
+    real = Cluster.apply
+
+    def watched(self: Cluster, obj: JsonObject, **more: bool) -> JsonObject:
+        if obj["kind"] == "Deployment" and not more.get("dry_run"):
+            found = (server.bucket / "installed").rglob("*")
+            there.append({path.name for path in found if path.is_file()})
+        return real(self, obj, **more)
+
+    monkeypatch.setattr(Cluster, "apply", watched)
+    with field_of_work(tmp_path, kubeconfig, registry) as on:
+        secret = {"apiVersion": "v1", "kind": "Secret", "stringData": KEYS}
+        on.write("site", namespace(on.mark))
+        on.write("site", secret | {"metadata": {"name": "k", "namespace": on.mark}})
+        allowed = f"allowHosts: [127.0.0.1, {BUCKET}]\n"
+        on.install(replace(on.release(*fetching(on, server)), policy=allowed))
+    assert there == [{"config.json", "files.json", "words.txt"}]
+
+
+def fetching(on: Field, server: ObjectServer) -> tuple[JsonObject, ...]:
+    """A Deployment whose pods fetch the model of the bundle before they start."""
+    web = deployment(on.mark, "web")
+    pod = web["spec"]["template"]["spec"]
+    pod["containers"][0]["volumeMounts"] = [{"name": "w", "mountPath": "/mnt"}]
+    pod["volumes"] = [{"name": "w", "image": {"reference": "airbundle.invalid/models/mini"}}]
+    store = ObjectStore(
+        endpoint=server.endpoint, bucket=BUCKET, prefix="installed", secret_name="k"
+    )
+    models = {"mini": locked(Contents().models["mini"])}
+    loading = Loading(IMAGE, Digest.of(b""), models, (), Access())
+    return arrange("site", (web,), Weights(s3=store), loading)
 
 
 def test_what_was_cut_off_goes_on(

@@ -24,12 +24,12 @@ from bundler.released import open_released
 from bundler.rollback import RolledBack, rollback
 from bundler.sign.keys import Algorithm, PrivateKey
 from bundler.tools.registry import RegistryDestination
+from tests.killedwrites import Killed, writes
 from tests.listing import listing
 from tests.making import KEY
 from tests.parts.registry import Registry
 from tests.releases import Release
 from tests.site import AT_ONCE, Field, field_of_work
-from tests.test_transaction import Killed, writes
 
 pytestmark = pytest.mark.needs("apiserver", "docker-registry")
 

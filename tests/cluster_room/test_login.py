@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import base64
+import json
+import shutil
+import uuid
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
-from bundler.cluster.client import Cluster, UnreachableError
+from bundler.cluster.client import Cluster, UnreachableError, kubeconfig, open_cluster
 from bundler.cluster.client.kubeconfig import find_entry
 from bundler.cluster.client.login import Login
 from bundler.core.errors import ClusterError
 from tests.cluster.apiserver import ApiServer
+from tests.cluster.users import write_user
 from tests.logins import ADMINS, NOON, Logins
 from tests.parts.needs import require
 from tests.parts.proxy import running_proxy
 from tests.parts.service import free_ports
+from tests.releases import namespace
 
 
 @pytest.fixture
@@ -46,6 +53,28 @@ def test_by_a_client_certificate(site: Logins) -> None:
     }
     with site.cluster(user) as cluster:
         assert who(cluster) == "eve"
+
+
+def test_by_the_service_account_of_a_pod(
+    own_apiserver: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Token, authority and address where the kubelet puts them, and no kubeconfig."""
+    place = f"t{uuid.uuid4().hex[:10]}"
+    with closing(open_cluster(own_apiserver.kubeconfig, None, "tests")) as admin:
+        admin.create(namespace(place))
+        user = write_user(tmp_path / "user", own_apiserver.kubeconfig, admin, place, ())
+    account, server = tmp_path / "serviceaccount", urlsplit(own_apiserver.url)
+    account.mkdir()
+    shutil.copy(own_apiserver.kubeconfig.parent / "ca.crt", account)
+    (account / "token").write_text(json.loads(user.read_text())["users"][0]["user"]["token"])
+    (account / "namespace").write_text(place)
+    monkeypatch.setattr(kubeconfig, "SERVICE_ACCOUNT", account)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", str(server.hostname))
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(server.port))
+    with closing(open_cluster(None, None, "airbundle:site/app")) as cluster:
+        assert who(cluster) == f"system:serviceaccount:{place}:operator"
 
 
 def test_for_somebody_else(site: Logins, own_apiserver: ApiServer) -> None:

@@ -212,6 +212,24 @@ def test_a_login_that_has_ended_before_is_said_to_be_so(there: There) -> None:
 
 @pytest.mark.parametrize(
     ("there", "words"),
+    [
+        ("acr", "`az acr login --name REGISTRY` (good for 3 hours)"),
+        ("gar", "`gcloud auth configure-docker {host}` (its helper renews the login every hour)"),
+        ("quay", "`docker login {host}` as a robot account"),
+    ],
+    indirect=["there"],
+)
+def test_who_is_not_logged_in_is_told_how_such_a_registry_is(there: There, words: str) -> None:
+    there.kind.password = "first"
+    with closing(there.destination()) as destination:
+        for ask in (destination.check_writable, lambda name: destination.has_blob(name, BLOB)):
+            with pytest.raises(SourceError, match=r"wants a login \(401\)") as caught:
+                ask("models/m")
+            assert caught.value.hint == f"{words.format(host=there.kind.host)} first"
+
+
+@pytest.mark.parametrize(
+    ("there", "words"),
     [("gar", "gcloud artifacts repositories create"), ("harbor", "in Harbor")],
     indirect=["there"],
 )

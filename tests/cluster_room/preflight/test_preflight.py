@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from bundler.cluster.client import open_cluster
+from bundler.cluster.client import Cluster, open_cluster
 from bundler.cluster.preflight import basics, examine
 from bundler.core.errors import SourceError
+from bundler.core.objects.manifests import JsonObject
 from tests.cluster.apiserver import ApiServer
 from tests.cluster_room.preflight.scene import Scene, now
 from tests.fakes.destination import MemoryDestination
@@ -47,6 +48,30 @@ def test_a_server_that_is_not_there_is_one_finding(own_apiserver: ApiServer, sce
     [found] = examine(gone, scene.needs(), None, now)
     assert (found.name, found.outcome) == ("API server", "failed")
     assert "https://127.0.0.1:1" in found.message
+
+
+@pytest.mark.parametrize(
+    ("version", "outcome", "words"),
+    [
+        ("v1.24.17", "failed", "Kubernetes v1.24.17, expected 1.25 or later"),
+        ("v1.25.0", "warning", "nobody tried airbundle with a version before 1.33"),
+        ("v1.32.9-eks-113cf36", "warning", "Kubernetes v1.32.9-eks-113cf36: nobody tried"),
+        ("v1.33.0", "ok", "Kubernetes v1.33.0, as the user admin"),
+    ],
+)
+def test_a_server_too_old_is_all_that_is_said_and_one_that_nobody_tried_a_warning(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, version: str, outcome: str, words: str
+) -> None:
+    read = Cluster.read
+
+    def older(self: Cluster, path: str) -> JsonObject:
+        return read(self, path) | ({"gitVersion": version} if path == "/version" else {})
+
+    monkeypatch.setattr(Cluster, "read", older)
+    first, *others = scene.examine()
+    assert (first.name, first.outcome) == ("API server", outcome)
+    assert words in first.message
+    assert (others == []) is (outcome == "failed")
 
 
 @pytest.mark.parametrize(
