@@ -14,15 +14,19 @@ from pathlib import Path
 import pytest
 
 from bundler.archive.bundle import AuthenticatedBundle
+from bundler.cluster.access import Access
 from bundler.cluster.client import Cluster, open_cluster
 from bundler.cluster.objectstore import upload
+from bundler.cluster.transaction.transact import Manner
 from bundler.core import lock as locks
 from bundler.core.objects.manifests import JsonObject, ObjectId, loads
 from bundler.core.objects.observed import conditions
 from bundler.core.progress import SILENT
+from bundler.install import Site, install
 from bundler.push import push
 from bundler.render import render
 from bundler.sign.open import open_bundle
+from bundler.uninstall import uninstall
 from tests.cluster.node import Node
 from tests.parts.images import make_oci_layout
 from tests.parts.needs import require
@@ -126,9 +130,10 @@ def project_for(folder: Path, namespace: str, installer: Path, address: str) -> 
 
 
 @pytest.fixture
-def place(
+def bundled(
     node: Node, tmp_path: Path, installer_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Place]:
+    """Only the bundle is there; the calling thread is in the node's network."""
     namespace = f"t{uuid.uuid4().hex[:10]}"
     address = f"{node.registry.partition(':')[0]}:{OBJECTS_PORT}"
     monkeypatch.setenv("SSL_CERT_FILE", str(node.ca))
@@ -138,17 +143,47 @@ def place(
         open_bundle(tmp_path / "a.tar", None) as bundle,
         closing(open_cluster(node.kubeconfig, None, "tester")) as cluster,
     ):
-        push(bundle, f"{node.registry}/{namespace}", SILENT)
-        made = Place(node, cluster, namespace, bundle)
-        (home,) = (obj for obj in made.objects("dev") if obj["kind"] == "Namespace")
-        ca = {"ca.crt": node.ca.read_text()}
-        metadata = {"name": "site-ca", "namespace": namespace}
-        given = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": ca}
-        made.apply([home, given])
-        yield made
-        found = cluster.get(ObjectId.of(home))
-        assert found is not None
-        cluster.delete(ObjectId.of(home), found["metadata"]["uid"])
+        yield Place(node, cluster, namespace, bundle)
+
+
+@pytest.fixture
+def place(bundled: Place) -> Iterator[Place]:
+    """What an install does before it applies the first object is done by hand."""
+    push(bundled.bundle, f"{bundled.node.registry}/{bundled.namespace}", SILENT)
+    (home,) = (obj for obj in bundled.objects("dev") if obj["kind"] == "Namespace")
+    ca = {"ca.crt": bundled.node.ca.read_text()}
+    metadata = {"name": "site-ca", "namespace": bundled.namespace}
+    given = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": ca}
+    bundled.apply([home, given])
+    yield bundled
+    found = bundled.cluster.get(ObjectId.of(home))
+    assert found is not None
+    bundled.cluster.delete(ObjectId.of(home), found["metadata"]["uid"])
+
+
+def test_an_install_fills_its_volume_once_and_leaves_nothing(bundled: Place) -> None:
+    """Behaviours 18 and 25 with a claim that is bound, and a loader that reads the registry."""
+    node, release = bundled.node, bundled.bundle.release.name
+    access = Access(node.kubeconfig, None, f"{bundled.namespace}-system")
+    registry = f"{node.registry}/{bundled.namespace}"
+    site = Site("dev", registry, {}, access, registry_ca=node.ca)
+    patient = Manner(timeout=PATIENCE)
+    with node.capture() as capture:
+        install(bundled.bundle, site, SILENT, manner=patient)
+        pods = bundled.pods("airbundle.dev/stage=load") + bundled.pods("app=server")
+        bundled.assert_signed(bundled.said_by_the_reader())
+        ours = {pod["status"]["podIP"] for pod in pods}
+        left = [packet for packet in capture.packets() if packet.source in ours]
+    assert len(ours) == 2
+    assert left == []
+    assert install(bundled.bundle, site, SILENT, manner=patient).plan.empty
+    done = uninstall(release, access, SILENT, delete_data=True, timeout=PATIENCE)
+    assert done.kept == ()
+    volumes = bundled.cluster.list(ObjectId("v1", "PersistentVolume", None, "any"))
+    places = {volume["spec"]["claimRef"]["namespace"] for volume in volumes}
+    for name in (bundled.namespace, access.release_namespace):
+        assert bundled.cluster.get(ObjectId("v1", "Namespace", None, name)) is None
+        assert name not in places
 
 
 def test_a_volume_holds_what_was_signed(place: Place) -> None:

@@ -24,6 +24,8 @@ from tests.fakes.registry.serving import Asked, Reply, serving
 ISSUER = "tests"
 SERVICE = "registry of the tests"
 USER, PASSWORD, IDENTITY = "pusher", "s3cret:with colon", "identity-of-pusher"
+# bcrypt of PASSWORD, the only form that docker-registry takes.
+HTPASSWD = f"{USER}:$2b$04$mjiCELnXS1tJC0sDIjA9huW0KxNXtky3R.G.ACWLMK7T3PlQiqeda\n"
 # Everybody may pull these; the user may do everything.
 PUBLIC = "public/"
 

@@ -16,7 +16,15 @@ from bundler.core.digest import Descriptor
 from bundler.core.errors import SourceError
 from bundler.tools.registry import RegistryDestination
 from tests.fakes.registry.front import Front, front_of, instead
-from tests.fakes.registry.tokens import IDENTITY, PASSWORD, PUBLIC, SERVICE, USER, TokenService
+from tests.fakes.registry.tokens import (
+    HTPASSWD,
+    IDENTITY,
+    PASSWORD,
+    PUBLIC,
+    SERVICE,
+    USER,
+    TokenService,
+)
 from tests.parts.needs import require
 from tests.parts.registry import Registry, running_registry
 from tests.parts.service import free_ports
@@ -26,8 +34,6 @@ from tests.tools.registry.conftest import Login, Source
 pytestmark = pytest.mark.needs("docker-registry")
 
 DATA = b"layer" * 1000
-# bcrypt of PASSWORD, the only form that docker-registry takes.
-HTPASSWD = f"{USER}:$2b$04$mjiCELnXS1tJC0sDIjA9huW0KxNXtky3R.G.ACWLMK7T3PlQiqeda\n"
 Destination = Callable[[str], RegistryDestination]
 
 
