@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from bundler.tools.http import connect_api
+from bundler.tools.http import connect, connect_api
 from bundler.tools.tls import api_context
 from tests.fakes.registry.serving import Reply, serving
 
@@ -73,7 +73,24 @@ def to_api(url: str, authority: Path) -> httpx.Client:
     return connect_api(url, api_context(authority.read_bytes(), None, None), None, ())
 
 
-@pytest.mark.parametrize("client", [to_api])
+def to_registry(url: str, authority: Path) -> httpx.Client:
+    return connect(url, use_environment=False, authorities=(authority,))
+
+
+@pytest.fixture(autouse=True)
+def as_python_3_13_makes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Default contexts are strict, whichever Python runs the tests."""
+    made, to_server = ssl.create_default_context, ssl.Purpose.SERVER_AUTH
+
+    def strict(purpose: ssl.Purpose = to_server, **trusted: str | None) -> ssl.SSLContext:
+        context = made(purpose, **trusted)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", strict)
+
+
+@pytest.mark.parametrize("client", [to_api, to_registry])
 @pytest.mark.parametrize("authority", ["root", "intermediate"])
 def test_any_authority_of_the_chain_is_enough(
     site: tuple[str, Path], client: Client, authority: str
@@ -84,7 +101,7 @@ def test_any_authority_of_the_chain_is_enough(
         assert connected.get("/").status_code == 200
 
 
-@pytest.mark.parametrize("client", [to_api])
+@pytest.mark.parametrize("client", [to_api, to_registry])
 def test_another_authority_of_the_same_name_is_none(site: tuple[str, Path], client: Client) -> None:
     url, folder = site
     with (
