@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -36,7 +37,10 @@ class Transfer:
 
 @dataclass(frozen=True)
 class PushPlan:
-    """What a push would send: blobs, and entries whose top manifest is not there under its tag."""
+    """What a push would send: blobs, and entries of which a manifest is missing.
+
+    Their top manifest is there when it is there under its tag.
+    """
 
     transfers: tuple[Transfer, ...]
     entries: tuple[Entry, ...]
@@ -194,15 +198,20 @@ def plan_push(bundle: AuthenticatedBundle, destination: Destination) -> PushPlan
     entries: list[Entry] = []
     holders: dict[Digest, str] = {}
     asked: set[tuple[str, Digest]] = set()
+    has_manifest = functools.cache(destination.has_manifest)
     for entry in _entries(bundle):
         where, top = entry.repository, entry.descriptor.digest
-        for blob in bundle.tree(entry).blobs:
+        tree = bundle.tree(entry)
+        for blob in tree.blobs:
             # The first repository that has it, or will have it by the time it is asked to share.
             holder = holders.setdefault(blob.digest, where)
             if (where, blob.digest) not in asked and not destination.has_blob(where, blob):
                 transfers.append(Transfer(where, blob, None if holder == where else holder))
             asked.add((where, blob.digest))
-        if destination.tagged(where, top_tag(top)) != top:
+        # A registry's garbage collection may take what no tag keeps, also from below an index.
+        below = (each.digest for each in tree.manifests if each.digest != top)
+        is_tagged = destination.tagged(where, top_tag(top)) == top
+        if not is_tagged or not all(has_manifest(where, digest) for digest in below):
             entries.append(entry)
     return PushPlan(tuple(transfers), tuple(entries), published != artifact.manifest.digest)
 
@@ -248,6 +257,9 @@ def push_bundle(
     for entry in plan.entries:
         for manifest in bundle.tree(entry).manifests:
             tag = top_tag(manifest.digest) if manifest == entry.descriptor else None
+            # Where tags are immutable, one that is there can't be set again.
+            if tag is not None and destination.tagged(entry.repository, tag) == manifest.digest:
+                continue
             data = bundle.metadata[manifest.digest]
             destination.put_manifest(entry.repository, tag, manifest, data)
     return PushedBundle(bundle, destination.registry, plan)

@@ -25,6 +25,7 @@ import httpx
 
 from bundler import __version__
 from bundler.core.errors import BundlerError, UsageError
+from bundler.tools.tls import judge_as_go_does
 
 USER_AGENT = f"airbundle/{__version__}"
 ATTEMPTS = 5
@@ -331,6 +332,7 @@ def _trust(given: tuple[str, str] | None, authorities: tuple[Path, ...]) -> ssl.
     source = " ".join(given or ())
     try:
         trust = httpx.create_ssl_context(trust_env=given is not None)
+        judge_as_go_does(trust)
         for path in authorities:
             source = str(path)
             trust.load_verify_locations(path)

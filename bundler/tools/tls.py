@@ -21,8 +21,7 @@ def api_context(
     """
     context = _NamedContext(ssl.PROTOCOL_TLS_CLIENT)
     context.name = name
-    # Not `create_default_context`: from Python 3.13 on that asks for extensions (RFC 5280) that
-    # clusters' own authorities often lack.
+    judge_as_go_does(context)
     try:
         if authority is None:
             context.load_default_certs()
@@ -33,6 +32,15 @@ def api_context(
     if certificate is not None:
         _load_own(context, certificate)
     return context
+
+
+def judge_as_go_does(context: ssl.SSLContext) -> None:
+    """Trust in `context` what kubectl and Docker trust by the same authorities, on any Python."""
+    # An authority that is named is trusted, also where it is an intermediate one and its root
+    # isn't named. Python does so from 3.13 on.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    # Extensions (RFC 5280) that sites' own authorities often lack; Python 3.13 asks for them.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
 
 
 class _NamedContext(ssl.SSLContext):

@@ -12,6 +12,7 @@ from bundler.archive.bundle import AuthenticatedBundle
 from bundler.archive.layout import LayoutDestination
 from bundler.cluster.push import (
     ARTIFACT_TYPE,
+    already_pushed,
     bundle_artifact,
     plan_push,
     pullables,
@@ -30,9 +31,9 @@ from bundler.signing import sign_bundle
 from bundler.tools.registry import RegistryDestination
 from tests.fakes.destination import MemoryDestination
 from tests.listing import listing
-from tests.making import make_bundle
+from tests.making import Contents, make_bundle
 from tests.parts.registry import Registry
-from tests.releases import REPOSITORY, Release, config_map
+from tests.releases import LAYERS, REPOSITORY, Release, config_map
 
 
 def release(name: str = "movie-search", text: str = "one") -> Release:
@@ -217,6 +218,71 @@ def test_a_real_registry_takes_all_and_changes_nothing_the_second_time(
     assert listing(registry) == before
     images = [each.reference for each in pullables(bundle, address) if each.kind == "image"]
     assert images == [f"{address}/{REPOSITORY}@{before[f'room/push/{image_tag(bundle)}']}"]
+
+
+@pytest.fixture(name="manifold")
+def opened_for_two_platforms(tmp_path: Path) -> Iterator[AuthenticatedBundle]:
+    """A bundle whose model is an index of one manifest for each of two platforms."""
+    contents = Contents(images={REPOSITORY: LAYERS}, platforms=("linux/amd64", "linux/arm64"))
+    objects = [config_map("serving", "settings")]
+    with Release("movie-search", objects, contents=contents).opened(tmp_path) as bundle:
+        yield bundle
+
+
+def test_a_manifest_below_an_index_that_is_gone_is_sent_again(
+    manifold: AuthenticatedBundle,
+) -> None:
+    """A registry's garbage collection takes it: no tag keeps it."""
+    destination = MemoryDestination()
+    push(manifold, destination)
+    model = next(entry for entry in manifold.entries if entry.kind == "model")
+    below, _, top = manifold.tree(model).manifests
+    assert top == model.descriptor
+    del destination.manifests[model.repository, below.digest]
+    with pytest.raises(SourceError, match="lacks 0 blobs and 1 images or models"):
+        already_pushed(manifold, destination)
+    destination.calls.clear()
+    push(manifold, destination)
+    assert ("manifest", model.repository, str(below.digest)) in destination.calls
+    # Where tags are immutable, one that is there can't be set again.
+    assert ("manifest", model.repository, top_tag(top.digest)) not in destination.calls
+    assert already_pushed(manifold, destination).sent.entries == ()
+
+
+def test_each_manifest_below_an_index_is_asked_for_once(
+    manifold: AuthenticatedBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tag has answered for the top already."""
+    destination = MemoryDestination()
+    push(manifold, destination)
+    model = next(entry for entry in manifold.entries if entry.kind == "model")
+    asked: list[Digest] = []
+
+    def has_manifest(repository: str, digest: Digest) -> bool:
+        asked.append(digest)
+        return (repository, digest) in destination.manifests
+
+    monkeypatch.setattr(destination, "has_manifest", has_manifest)
+    plan_push(manifold, destination)
+    assert asked == [each.digest for each in manifold.tree(model).manifests[:-1]]
+
+
+@pytest.mark.needs("docker-registry")
+def test_a_real_registry_that_lost_a_manifest_below_an_index_gets_it_again(
+    manifold: AuthenticatedBundle, registry: Registry
+) -> None:
+    model = next(entry for entry in manifold.entries if entry.kind == "model")
+    below = manifold.tree(model).manifests[0].digest
+    repositories = registry.storage / "docker/registry/v2/repositories"
+    revisions = repositories / "room/lost" / model.repository / "_manifests/revisions/sha256"
+    with closing(RegistryDestination(f"{registry.host}/room/lost")) as destination:
+        push(manifold, destination)
+        (revisions / below.hex / "link").unlink()
+        with pytest.raises(SourceError, match="lacks 0 blobs and 1 images or models"):
+            already_pushed(manifold, destination)
+        push(manifold, destination)
+        assert destination.has_manifest(model.repository, below)
+        assert already_pushed(manifold, destination).sent.entries == ()
 
 
 def image_tag(bundle: AuthenticatedBundle) -> str:

@@ -17,7 +17,8 @@ from bundler.core.errors import IntegrityError, SourceError, UsageError
 from bundler.tools.http import Answer
 from bundler.tools.s3 import PART, Bucket, Keys, find_keys
 from bundler.tools.s3.signing import Signature
-from tests.fakes.registry.front import Front, cut, front_of, instead
+from tests.fakes.registry.front import Front, cut, front_of, instead, well
+from tests.fakes.registry.serving import Reply
 from tests.parts.needs import require
 from tests.parts.objectstore import BUCKET, KEYS, ObjectServer, running_objects
 from tests.parts.service import free_ports
@@ -182,12 +183,64 @@ DONE_BUT_NOT = b"<Error><Code>InternalError</Code><Message>We &amp; you</Message
 
 
 def test_an_error_after_a_200_is_an_error(front: Front) -> None:
-    front.faults = [lambda _: None] * 3 + [instead(200, DONE_BUT_NOT)]
+    front.faults = [well, well, well, instead(200, DONE_BUT_NOT)]
     with (
         closing(connected(f"http://{front.host}")) as through,
         pytest.raises(SourceError, match=r"InternalError\): We & you"),
     ):
         through.put_parts("late", len(DATA), Digest.of(DATA), pieces(DATA))
+
+
+def gave_up(reply: Reply) -> None:
+    """As a proxy for which the store took too long."""
+    reply.status, reply.body = 504, b""
+    reply.set("Content-Length", "0")
+
+
+NO_UPLOAD = b"<Error><Code>NoSuchUpload</Code></Error>"
+
+
+@pytest.mark.parametrize(
+    "then", [[instead(404, NO_UPLOAD)], [instead(504)] * 4], ids=["no upload", "no answer"]
+)
+def test_an_object_that_was_whole_after_the_proxy_gave_up_is_there(
+    front: Front, then: list[Reply]
+) -> None:
+    """Asked again, many a store knows the upload no more."""
+    front.faults = [well, well, well, gave_up, *then]
+    with closing(connected(f"http://{front.host}")) as through:
+        through.put_parts(f"whole{len(then)}", len(DATA), Digest.of(DATA), pieces(DATA))
+    assert [each.method for each in front.asked[4:]] == ["POST"] * len(then) + ["HEAD"]
+
+
+def test_an_object_that_never_was_whole_is_an_error(front: Front) -> None:
+    front.faults = [well, well, well, *[instead(504)] * 5]
+    with (
+        closing(connected(f"http://{front.host}")) as through,
+        pytest.raises(SourceError, match="parted: answered 504"),
+    ):
+        through.put_parts("parted", len(DATA), Digest.of(DATA), pieces(DATA))
+    assert [each.method for each in front.asked[3:]] == ["POST"] * 5 + ["HEAD", "DELETE"]
+
+
+def test_that_nobody_knows_whether_it_is_whole_is_not_what_is_told(front: Front) -> None:
+    front.faults = [well, well, well, instead(200, DONE_BUT_NOT), instead(403)]
+    with (
+        closing(connected(f"http://{front.host}")) as through,
+        pytest.raises(SourceError, match="InternalError"),
+    ):
+        through.put_parts("unknown", len(DATA), Digest.of(DATA), pieces(DATA))
+
+
+def test_an_upload_is_begun_once(front: Front) -> None:
+    """Of two, nobody would call off the one whose answer was lost."""
+    front.faults = [gave_up]
+    with (
+        closing(connected(f"http://{front.host}")) as through,
+        pytest.raises(SourceError, match="answered 504"),
+    ):
+        through.put_parts("begun", len(DATA), Digest.of(DATA), pieces(DATA))
+    assert len(front.asked) == 1
 
 
 def test_an_upload_without_an_id_is_an_error(front: Front) -> None:

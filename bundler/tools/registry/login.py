@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -38,7 +39,8 @@ Flow = Generator[httpx.Request, httpx.Response, None]
 class Logins:
     """All that is known of logins to one registry; `what` names it, `host` finds its login.
 
-    `find` is asked at the first challenge. `clock` gives seconds, for tokens that end.
+    `find` is asked at the first challenge. `clock` gives seconds, for tokens that end. May be used
+    from several threads.
     """
 
     what: str
@@ -46,6 +48,7 @@ class Logins:
     find: Find
     clock: Callable[[], float] = time.monotonic
     _found: list[Credentials | None] = field(default_factory=list)
+    _looking: threading.Lock = field(default_factory=threading.Lock)
     # scopes: header, and when it is of no use any more
     _headers: dict[tuple[str, ...], tuple[str, float]] = field(default_factory=dict)
 
@@ -60,21 +63,23 @@ class Logins:
 
     def credentials(self) -> Credentials | None:
         """Docker's login for this registry, looked for once."""
-        if not self._found:
-            self._found.append(self.find(self.host))
-        return self._found[0]
+        with self._looking:
+            if not self._found:
+                self._found.append(self.find(self.host))
+            return self._found[0]
 
-    def renewed(self) -> bool:
-        """Whether there is another login by now, of what was good until it ended.
+    def renewed(self, shown: Credentials | None) -> bool:
+        """Whether there is another login by now than `shown`, which was good until it ended.
 
         Credential helpers give a new one: what they gave before is good for an hour (Artifact
-        Registry) or twelve (ECR).
+        Registry) or twelve (ECR). Another thread may have asked for it already.
         """
-        before = list(self._found)
         if not self._headers:
             return False
-        self._found.clear()
-        return [self.credentials()] != before
+        with self._looking:
+            if self._found == [shown]:
+                self._found[:] = [self.find(self.host)]
+            return self._found != [shown]
 
     def header(self, scopes: tuple[str, ...]) -> str | None:
         """What was accepted before and has not ended yet."""
@@ -114,14 +119,15 @@ class Login(httpx.Auth):
         header = known
         challenges = parse_challenges(answer.headers.get_list("www-authenticate"))
         if "bearer" in challenges:
-            answer = yield self._token_request(challenges["bearer"], request.url.scheme)
-            if answer.status_code in _NO_TOKEN and self.logins.renewed():
-                answer = yield self._token_request(challenges["bearer"], request.url.scheme)
+            named, shown = (challenges["bearer"], request.url.scheme), self.logins.credentials()
+            answer = yield self._token_request(*named, shown)
+            if answer.status_code in _NO_TOKEN and self.logins.renewed(shown):
+                answer = yield self._token_request(*named, self.logins.credentials())
             if answer.status_code in TEMPORARY:
                 return
             header = self.logins.keep(self.scopes, *self._token(answer))
         elif "basic" in challenges or ended:
-            self.logins.renewed()
+            self.logins.renewed(self.logins.credentials())
             credentials = self.logins.credentials()
             if credentials is not None and credentials.user:
                 header = self.logins.keep(self.scopes, _basic(credentials), float("inf"))
@@ -129,12 +135,13 @@ class Login(httpx.Auth):
             request.headers["Authorization"] = header
             yield request
 
-    def _token_request(self, challenge: Mapping[str, str], scheme: str) -> httpx.Request:
-        """To the service that a registry asked by `scheme` names."""
+    def _token_request(
+        self, challenge: Mapping[str, str], scheme: str, credentials: Credentials | None
+    ) -> httpx.Request:
+        """To the service that a registry asked by `scheme` names, with `credentials`."""
         realm = self._realm(challenge.get("realm", ""), scheme)
         asked = [("service", challenge["service"])] if "service" in challenge else []
         scopes = _with_challenged(self.scopes, challenge.get("scope", ""))
-        credentials = self.logins.credentials()
         headers = {"Accept-Encoding": "identity", "User-Agent": USER_AGENT}
         if credentials is not None and credentials.identity_token:
             form = [

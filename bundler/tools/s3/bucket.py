@@ -129,9 +129,9 @@ class Bucket:
         It is there when all parts are, and never when `chunks` fails: then they are removed.
         """
         headers = {_DIGEST: digest.hex, "x-amz-checksum-algorithm": "SHA256"}
-        begun = self._session.send(
-            "POST", self._place(key, {"uploads": ""}), headers=headers, login=self._login
-        )
+        place = self._place(key, {"uploads": ""})
+        # Once: had an answer got lost, nobody could call off what was begun.
+        begun = self._session.send("POST", place, headers=headers, login=self._login, attempts=1)
         self._expect(begun, key, 200)
         found = _UPLOAD.search(begun.body)
         if found is None:
@@ -142,7 +142,7 @@ class Bucket:
                 self._part(key, upload, number, data)
                 for number, data in enumerate(_parts(chunks, size), 1)
             ]
-            self._complete(key, upload, parts)
+            self._complete(key, upload, parts, size, digest)
         except BaseException:
             # What went wrong first is what is told.
             with suppress(SourceError):
@@ -165,20 +165,26 @@ class Bucket:
             f"<ChecksumSHA256>{checked[_CHECKSUM]}</ChecksumSHA256></Part>"
         )
 
-    def _complete(self, key: str, upload: str, parts: list[str]) -> None:
+    def _complete(self, key: str, upload: str, parts: list[str], size: int, digest: Digest) -> None:
         xmlns = "http://s3.amazonaws.com/doc/2006-03-01/"
         body = f'<CompleteMultipartUpload xmlns="{xmlns}">{"".join(parts)}'.encode()
         body += b"</CompleteMultipartUpload>"
-        answer = self._session.send(
-            "POST",
-            self._place(key, {"uploadId": upload}),
-            headers={CONTENT_SHA256: hashlib.sha256(body).hexdigest()},
-            content=body,
-            login=self._login,
-        )
-        # Of this one alone, 200 may come first and the error in its body.
-        if answer.status != 200 or b"<Error>" in answer.body:
-            self._refused(answer, key)
+        headers = {CONTENT_SHA256: hashlib.sha256(body).hexdigest()}
+        place = self._place(key, {"uploadId": upload})
+        try:
+            answer = self._session.send(
+                "POST", place, headers=headers, content=body, login=self._login
+            )
+            # Of this one alone, 200 may come first and the error in its body.
+            if answer.status != 200 or b"<Error>" in answer.body:
+                self._refused(answer, key)
+        except SourceError:
+            # A proxy may have given up while the server went on: then the upload is no more, and
+            # the object is there.
+            with suppress(SourceError):
+                if self.holds(key, size, digest):
+                    return
+            raise
 
     def _place(self, key: str, params: dict[str, str] | None = None) -> str:
         query = f"?{canonical_query(params)}" if params else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -56,7 +57,7 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def serving(answer: Callable[[Asked], Reply]) -> Iterator[str]:
+def serving(answer: Callable[[Asked], Reply], tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """Answers with `answer`; the value is ``127.0.0.1:PORT``."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -89,6 +90,8 @@ def serving(answer: Callable[[Asked], Reply]) -> Iterator[str]:
             """Nothing: a test looks at what was asked."""
 
     server = _Server(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:

@@ -313,6 +313,37 @@ def test_the_login_is_looked_for_once() -> None:
     assert found == ["reg.example"]
 
 
+def test_a_login_that_another_thread_had_renewed_is_used() -> None:
+    """Both were refused with the old one; the second to notice finds the new one there."""
+    given = [ME, Credentials("me", "another")]
+    known = Logins("registry reg.example", "reg.example", lambda host: given.pop(0))
+    before = Talk(known, ("repository:other:pull",))
+    assert before.wants(REALM)
+    assert before.says(200, {"token": "t1"})
+    talks = Talk(known), Talk(known)
+    for talk in talks:
+        assert talk.wants(REALM)
+        assert talk.login == BASIC
+    for talk in talks:
+        assert talk.says(401)
+        assert talk.login == "Basic bWU6YW5vdGhlcg=="
+        assert talk.says(200, {"token": "t2"})
+
+
+def test_one_thread_at_a_time_looks_for_the_login() -> None:
+    alone: list[bool] = []
+
+    def find(host: str) -> Credentials:
+        alone.append(known._looking.locked())
+        return Credentials("me", f"{len(alone)}")
+
+    known = Logins("registry reg.example", "reg.example", find)
+    for _ in range(2):
+        talk = Talk(known)
+        assert talk.wants("Basic")
+    assert alone == [True, True]
+
+
 def test_a_token_is_json_of_any_kind_of_type() -> None:
     """Docker Hub's says application/json, others say text/plain."""
     talk = Talk(logins())
