@@ -243,7 +243,7 @@ def test_an_image_that_is_gone_from_the_registry_goes_back_and_is_pushed_again(
         code, said = process.end()
     assert code == 8
     assert "ImagePull" in said
-    assert "nodes must reach the registry" in said
+    assert "nodes must reach the registry" in said, said
     assert "is what runs, as before" in said
     assert (on.record(), on.names(), on.answers()) == (before, names, True)
     ends_well(on, release, command)

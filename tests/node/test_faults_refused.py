@@ -48,7 +48,7 @@ def refused(command: list[str], capsys: Told, *said: str) -> None:
     assert run(command) == 8
     err = capsys.readouterr().err
     for each in said:
-        assert each in err
+        assert each in err, err
 
 
 def away(cluster: Cluster, object_id: ObjectId) -> None:

@@ -43,7 +43,7 @@ SECTIONS = """\
     ca: {name: site-ca, namespaces: [NAMESPACE]}
 """
 READER = """\
-          command: [sh, -c, "cd /mnt/models && find . -type f | xargs sha256sum && touch new; sleep 3600"]
+          command: [sh, -c, "cd /mnt/models && find . -type f | xargs sha256sum && touch new; trap exit TERM; sleep 3600 & wait"]
           securityContext:
             allow"""  # noqa: E501
 OBJECTS_PORT = 7443

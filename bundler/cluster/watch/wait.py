@@ -14,7 +14,8 @@ from bundler.cluster.watch.diagnosis import Explained, explain, hopeless
 from bundler.core.errors import ClusterError
 from bundler.core.objects import kstatus
 from bundler.core.objects.manifests import JsonObject, ObjectId
-from bundler.core.objects.observed import State, part, text
+from bundler.core.objects.observed import State, part, progressing, text
+from bundler.core.objects.workloads import overdue
 from bundler.core.oneline import one_line
 from bundler.core.progress import Progress
 from bundler.tools.http import Sleep
@@ -63,7 +64,10 @@ def readiness(cluster: Cluster, object_id: ObjectId) -> State:
 
     A volume that is made for the first pod that asks for it is waited for by that pod alone.
     """
-    live = cluster.get(object_id)
+    return _readiness(cluster, object_id, cluster.get(object_id))
+
+
+def _readiness(cluster: Cluster, object_id: ObjectId, live: JsonObject | None) -> State:
     if live is None:
         return State("in progress", "is not there")
     found = kstatus.state(live)
@@ -82,6 +86,8 @@ class _Wait:
     clock: Callable[[], float]
     states: dict[ObjectId, State] = field(default_factory=dict)
     said: str = ""
+    # What each Deployment said of its deadline at the first look.
+    overdue: dict[ObjectId, str] = field(default_factory=dict)
     # Whether all were ready at the last look: they must be at the next one, too. What has no
     # readiness probe counts as ready for the moment before it crashes.
     steady: bool = False
@@ -130,12 +136,24 @@ class _Wait:
     def _look(self, ids: Sequence[ObjectId]) -> bool:
         """Whether something is not ready, after a look at `ids`."""
         for each in ids:
-            self.states[each] = readiness(self.cluster, each)
+            self.states[each] = self._judged(each)
         pending = self._pending()
         if pending:
             first = f"{pending[0]}: {self.states[pending[0]].words}"
             self._say(f"{len(self.ids) - len(pending)} of {len(self.ids)} ready; {first}")
         return bool(pending)
+
+    def _judged(self, object_id: ObjectId) -> State:
+        """How far it is; what it said before this wait may be of the version before.
+
+        A Deployment that goes back goes on saying that the other version was too late, until
+        something of it moves (deployment controller: DeploymentTimedOut).
+        """
+        live = self.cluster.get(object_id)
+        found, said = _readiness(self.cluster, object_id, live), overdue(live or {})
+        if self.overdue.setdefault(object_id, said) == said != "" and found.verdict == "failed":
+            return progressing(found.words)
+        return found
 
     def _say(self, words: str) -> None:
         if words != self.said:

@@ -20,12 +20,18 @@ _NO_DEADLINE = 2**31 - 1
 _THROUGH = ("True", "NewReplicaSetAvailable")
 
 
+def overdue(obj: JsonObject) -> str:
+    """What the controller of a Deployment says once its deadline is over; or nothing."""
+    late = (each for each in conditions(obj) if each.reason == "ProgressDeadlineExceeded")
+    return next((each.words for each in late if each.type == "Progressing"), "")
+
+
 def deployment(obj: JsonObject) -> State:
     """Deployment: as many pods of the new version as wanted, available, and no others."""
+    if words := overdue(obj):
+        return failed(words)
     found = {each.type: each for each in conditions(obj)}
     progress, available = found.get("Progressing"), found.get("Available")
-    if progress is not None and progress.reason == "ProgressDeadlineExceeded":
-        return failed(progress.words)
     status, wanted = part(obj, "status"), _replicas(obj)
     there, updated = number(status, "replicas", 0), number(status, "updatedReplicas", 0)
     short = _first_short(

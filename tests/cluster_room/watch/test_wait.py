@@ -28,6 +28,9 @@ JOB_FAILED = {
 }
 
 
+PROGRESS = {"type": "Progressing"}
+
+
 @pytest.fixture(scope="module", name="stage")
 def staged(kubeconfig: Path) -> Iterator[Stage]:
     with on_stage(kubeconfig) as stage:
@@ -108,6 +111,35 @@ def test_one_that_falls_back_is_waited_for_again(stage: Stage, clock: Clock) -> 
     told = wait(stage, [one, two], clock)
     assert told[-1] == f"1 of 2 ready; {one}: 0 of 1 replicas available"
     assert sum(clock.slept) == 10 + 2
+
+
+def late(stage: Stage, object_id: ObjectId, version: str) -> None:
+    """Its controller gives `version` up."""
+    words = f'ReplicaSet "{version}" has timed out progressing.'
+    reason = {"reason": "ProgressDeadlineExceeded", "message": words}
+    seen = {"observedGeneration": stage.get(object_id)["metadata"]["generation"]}
+    stage.status(object_id, seen | {"conditions": [PROGRESS | {"status": "False"} | reason]})
+
+
+def test_a_version_that_was_too_late_before_is_no_failure_of_this_one(
+    stage: Stage, clock: Clock
+) -> None:
+    back = stage.deployment("back")
+    late(stage, back, "broken")
+    clock.at(10, lambda: stage.available(back))
+    told = wait(stage, [back], clock)
+    assert told == [f'0 of 1 ready; {back}: ReplicaSet "broken" has timed out progressing.']
+    assert sum(clock.slept) == 10 + 2
+
+
+def test_a_version_that_is_too_late_has_failed(stage: Stage, clock: Clock) -> None:
+    one = stage.deployment("too-late")
+    late(stage, one, "before")
+    clock.at(10, lambda: late(stage, one, "this"))
+    error = refused(stage, [one], clock)
+    assert "waiting longer does not help" in error.message
+    assert 'ReplicaSet "this" has timed out progressing.' in error.message
+    assert sum(clock.slept) == 10
 
 
 def test_what_is_ready_for_a_moment_is_not_ready(stage: Stage, clock: Clock) -> None:
