@@ -70,6 +70,11 @@ class Field:
     def get(self, object_id: ObjectId) -> JsonObject | None:
         return self.cluster.get(object_id)
 
+    def gone(self, object_id: ObjectId) -> bool:
+        """Whether it is not there, or on its way out: no controller takes namespaces away here."""
+        live = self.get(object_id)
+        return live is None or "deletionTimestamp" in live["metadata"]
+
     def versions(self, *objects: ObjectId) -> list[str]:
         found = [self.get(each) for each in objects]
         return [obj["metadata"]["resourceVersion"] if obj else "absent" for obj in found]

@@ -16,7 +16,7 @@ from tests.killedwrites import Killed, writes
 from tests.parts.registry import Registry
 from tests.releases import Release, namespace
 from tests.site import Field, field_of_work
-from tests.test_transaction import away, earlier, later, state
+from tests.test_transaction import away, begun, ended
 
 pytestmark = pytest.mark.needs("apiserver", "docker-registry")
 
@@ -44,17 +44,14 @@ def failing_once(patched: pytest.MonkeyPatch, written: list[str]) -> list[int]:
 def test_killed_on_its_way_back_it_is_run_again(
     first: bool, on: Field, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def begun(field: Field) -> Release:
-        if first:
-            # No controller takes namespaces away here: those of somebody else stay in any case.
-            for name in (field.mark, field.home):
-                field.write("kubectl", namespace(name))
-            return earlier(field)
-        field.install(earlier(field))
-        return later(field)
+    def started(mark: str) -> tuple[Field, Release]:
+        field = replace(on, mark=mark)
+        # No controller takes namespaces away here: those of somebody else stay in any case.
+        for name in (field.mark, field.home) if first else ():
+            field.write("kubectl", namespace(name))
+        return field, begun(field, first=first)
 
-    whole = replace(on, mark=f"{on.mark}w")
-    release = begun(whole)
+    whole, release = started(f"{on.mark}w")
     with monkeypatch.context() as patched:
         moments = writes(patched)
         failed = failing_once(patched, moments)
@@ -63,18 +60,14 @@ def test_killed_on_its_way_back_it_is_run_again(
     back = range(failed[0] + 1, len(moments) + 1)
     assert len(back) > 3
     whole.install(release)
-    expected = state(whole, "one", "old", "new"), whole.record().version
+    expected = ended(whole, release)
     for at in back:
-        place = replace(on, mark=f"{on.mark}-{at}")
-        release = begun(place)
+        place, release = started(f"{on.mark}-{at}")
         with monkeypatch.context() as patched:
             failing_once(patched, writes(patched, at))
             with pytest.raises(Killed):
                 place.install(release)
         place.install(release)
-        record = place.record()
-        assert (state(place, "one", "old", "new"), record.version) == expected, moments[at - 1]
-        assert record.journal is None
-        assert place.install(release).plan.empty
+        assert ended(place, release) == expected, moments[at - 1]
         away(place)
     away(whole)

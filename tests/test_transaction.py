@@ -127,11 +127,8 @@ def test_what_an_upgrade_brought_goes_with_it_even_namespaces_volumes_and_kinds(
     with pytest.raises(ClusterError, match=r"1\.0\.0 is what runs"):
         on.install(on.release(claim(on, "kept"), *brought, version="1.1.0"))
     for obj in brought:
-        live = on.get(ObjectId.of(obj))
-        assert live is None or "deletionTimestamp" in live["metadata"]
-    kept = on.get(ObjectId.of(claim(on, "kept")))
-    assert kept is not None
-    assert "deletionTimestamp" not in kept["metadata"]
+        assert on.gone(ObjectId.of(obj))
+    assert not on.gone(ObjectId.of(claim(on, "kept")))
 
 
 def test_data_that_an_earlier_release_left_stays_when_its_return_fails(
@@ -147,9 +144,7 @@ def test_data_that_an_earlier_release_left_stays_when_its_return_fails(
         on.install(on.release(on.settings("one"), data, place, version="1.2.0"))
     assert on.record() == before
     for each in (data, place):
-        live = on.get(ObjectId.of(each))
-        assert live is not None
-        assert "deletionTimestamp" not in live["metadata"]
+        assert not on.gone(ObjectId.of(each))
 
 
 def test_an_empty_namespace_that_an_attempt_before_left_goes_when_this_one_fails(
@@ -163,8 +158,7 @@ def test_an_empty_namespace_that_an_attempt_before_left_goes_when_this_one_fails
         on.install(failed, manner=replace(AT_ONCE, keep_failed=True))
     with pytest.raises(ClusterError, match=r"1\.0\.0 is what runs"):
         on.install(failed)
-    live = on.get(ObjectId.of(place))
-    assert live is None or "deletionTimestamp" in live["metadata"]
+    assert on.gone(ObjectId.of(place))
 
 
 def test_a_failed_upgrade_that_another_replaces_leaves_its_data(
@@ -179,9 +173,7 @@ def test_a_failed_upgrade_that_another_replaces_leaves_its_data(
     done = on.install(on.release(on.settings("one", key="3"), version="1.2.0"))
     assert set(done.plan.kept) == {ObjectId.of(data), ObjectId.of(place)}
     for each in (data, place):
-        live = on.get(ObjectId.of(each))
-        assert live is not None
-        assert "deletionTimestamp" not in live["metadata"]
+        assert not on.gone(ObjectId.of(each))
 
 
 def test_a_first_install_that_was_left_failed_needs_no_way_back(
@@ -218,9 +210,7 @@ def test_an_uninstall_leaves_the_data_of_what_failed(
         on.install(on.release(data), manner=replace(AT_ONCE, keep_failed=True))
     done = uninstall(f"app-{on.mark}", on.access, SILENT, timeout=0)
     assert (ObjectId.of(data), "it holds data") in {(each.id, each.why) for each in done.kept}
-    live = on.get(ObjectId.of(data))
-    assert live is not None
-    assert "deletionTimestamp" not in live["metadata"]
+    assert not on.gone(ObjectId.of(data))
 
 
 def test_a_first_install_that_fails_again_leaves_the_data_of_the_one_before(
@@ -233,9 +223,7 @@ def test_a_first_install_that_fails_again_leaves_the_data_of_the_one_before(
     with pytest.raises(ClusterError, match=r"kept: PersistentVolumeClaim .*data"):
         on.install(on.release(on.settings("one"), data))
     assert state(on, "one") == [None]
-    live = on.get(ObjectId.of(data))
-    assert live is not None
-    assert "deletionTimestamp" not in live["metadata"]
+    assert not on.gone(ObjectId.of(data))
 
 
 def test_what_was_there_stays_when_a_first_install_fails(
@@ -327,30 +315,40 @@ def never(seconds: float) -> None:
     raise AssertionError("waited")
 
 
+def begun(field: Field, *, first: bool) -> Release:
+    """What is to be installed next: the `first` release, or one over it."""
+    if first:
+        return earlier(field)
+    field.install(earlier(field))
+    return later(field)
+
+
+def ended(field: Field, release: Release) -> tuple[list[dict[str, str] | None], str]:
+    """What there is of `release`, which is installed: nothing is under way, or left to do."""
+    record = field.record()
+    found = state(field, "one", "old", "new"), record.version
+    assert record.journal is None
+    assert field.install(release).plan.empty
+    return found
+
+
 @pytest.mark.parametrize("first", [True, False], ids=["first", "upgrade"])
 def test_killed_at_any_moment_it_is_run_again(
     first: bool, on: Field, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Behaviour 16, at every write of the journal, of objects and of removals."""
-
-    def begun(field: Field) -> Release:
-        if first:
-            return earlier(field)
-        field.install(earlier(field))
-        return later(field)
-
     whole = replace(on, mark=f"{on.mark}w")
-    release = begun(whole)
+    release = begun(whole, first=first)
     with monkeypatch.context() as patched:
         moments = writes(patched)
         whole.install(release)
     assert len(moments) > 4
-    expected = state(whole, "one", "old", "new"), whole.record().version
+    expected = ended(whole, release)
     tried = left = 0
     for at in range(1, len(moments) + 1):
         for after in (False, True):
             place = replace(on, mark=f"{on.mark}-{at}-{int(after)}")
-            release = begun(place)
+            release = begun(place, first=first)
             with monkeypatch.context() as patched:
                 writes(patched, at, after)
                 with pytest.raises(Killed):
@@ -361,10 +359,7 @@ def test_killed_at_any_moment_it_is_run_again(
                     verb, "time", SimpleNamespace(sleep=never, monotonic=time.monotonic)
                 )
                 place.install(release)
-            record = place.record()
-            assert (state(place, "one", "old", "new"), record.version) == expected, moments[at - 1]
-            assert record.journal is None
-            assert place.install(release).plan.empty
+            assert ended(place, release) == expected, moments[at - 1]
             tried += 1
             away(place)
     away(whole)

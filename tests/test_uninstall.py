@@ -53,18 +53,13 @@ def space(name: str) -> ObjectId:
     return ObjectId("v1", "Namespace", None, name)
 
 
-def gone(on: Field, object_id: ObjectId) -> bool:
-    live = on.get(object_id)
-    return live is None or "deletionTimestamp" in live["metadata"]
-
-
 def test_it_leaves_nothing(on: Field) -> None:
     on.install(on.release(on.settings("one"), on.settings("two")))
     record = record_id(f"app-{on.mark}", on.home)
     done = away(on)
     objects = (on.id("two"), on.id("one"), space(on.mark), record, space(on.home))
     assert (done.removed, done.kept) == (objects, ())
-    assert all(gone(on, each) for each in objects)
+    assert all(on.gone(each) for each in objects)
     assert on.get(lease_id(f"app-{on.mark}", on.home)) is None
 
 
@@ -74,8 +69,8 @@ def test_what_has_but_a_name_goes_too(on: Field) -> None:
     on.install(on.release(account))
     assert on.install(on.release(account)).plan.empty
     assert away(on).kept == ()
-    assert gone(on, on.id("web", "ServiceAccount"))
-    assert gone(on, space(on.mark))
+    assert on.gone(on.id("web", "ServiceAccount"))
+    assert on.gone(space(on.mark))
 
 
 def test_a_dry_run_takes_nothing_and_says_what_then_goes(on: Field) -> None:
@@ -96,8 +91,8 @@ def test_volumes_stay_unless_they_are_to_go(on: Field) -> None:
         data: "it holds data",
         space(on.mark): f"holds {data}, which is kept",
     }
-    assert not gone(on, data)
-    assert not gone(on, space(on.mark))
+    assert not on.gone(data)
+    assert not on.gone(space(on.mark))
     assert on.get(on.id("one")) is None
 
 
@@ -105,8 +100,8 @@ def test_volumes_go_when_that_is_said(on: Field) -> None:
     on.install(on.release(on.settings("one"), claim(on, "data")))
     done = away(on, delete_data=True)
     assert done.kept == ()
-    assert gone(on, ObjectId.of(claim(on, "data")))
-    assert gone(on, space(on.mark))
+    assert on.gone(ObjectId.of(claim(on, "data")))
+    assert on.gone(space(on.mark))
 
 
 def test_what_was_there_before_stays(on: Field) -> None:
@@ -129,7 +124,7 @@ def test_a_namespace_with_something_of_others_in_it_stays(on: Field) -> None:
     assert [(each.id, each.why) for each in done.kept] == [
         (space(on.mark), f"{on.id('theirs')} is not of this release")
     ]
-    assert not gone(on, space(on.mark))
+    assert not on.gone(space(on.mark))
     assert on.get(on.id("theirs")) is not None
 
 
@@ -147,7 +142,7 @@ def test_what_only_follows_holds_no_namespace(on: Field) -> None:
     for each in (owned, event, account, on.settings("kube-root-ca.crt")):
         on.write("cluster", each)
     assert away(on).kept == ()
-    assert gone(on, space(on.mark))
+    assert on.gone(space(on.mark))
 
 
 def test_what_somebody_made_anew_stays(on: Field) -> None:
@@ -186,7 +181,7 @@ def test_a_kind_that_nobody_else_uses_goes(on: Field) -> None:
     kind = crd(f"{on.mark}.example.org", "Thing")
     on.install(on.release(kind))
     assert away(on).kept == ()
-    assert gone(on, ObjectId.of(kind))
+    assert on.gone(ObjectId.of(kind))
 
 
 def test_the_record_s_namespace_stays_for_another_release(on: Field) -> None:
@@ -203,7 +198,7 @@ def test_a_namespace_that_somebody_made_for_the_records_stays(on: Field) -> None
     on.write("kubectl", namespace(on.home))
     on.install(on.release(on.settings("one")))
     assert space(on.home) not in away(on).removed
-    assert not gone(on, space(on.home))
+    assert not on.gone(space(on.home))
 
 
 def test_the_record_s_namespace_stays_for_things_of_others(on: Field) -> None:
@@ -213,7 +208,7 @@ def test_the_record_s_namespace_stays_for_things_of_others(on: Field) -> None:
     on.write("kubectl", theirs)
     assert space(on.home) not in away(on, dry_run=True).removed
     assert space(on.home) not in away(on).removed
-    assert not gone(on, space(on.home))
+    assert not on.gone(space(on.home))
 
 
 def test_it_does_not_get_into_an_install(on: Field, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,7 +232,7 @@ def test_it_does_not_get_into_an_install(on: Field, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(verb, "time", SimpleNamespace(sleep=never))
     with pytest.raises(NeverError):
         away(on)
-    assert not gone(on, on.id("one"))
+    assert not on.gone(on.id("one"))
 
 
 def test_an_install_that_ended_meanwhile_is_taken_away_too(
@@ -252,7 +247,7 @@ def test_an_install_that_ended_meanwhile_is_taken_away_too(
     monkeypatch.setattr(verb, "held", late)
     done = away(on)
     assert done.version == "1.1.0"
-    assert gone(on, on.id("two"))
+    assert on.gone(on.id("two"))
 
 
 def test_what_hangs_keeps_its_record(on: Field, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,7 +295,7 @@ def test_killed_at_any_moment_it_goes_on(on: Field, monkeypatch: pytest.MonkeyPa
             assert journal is not None
             assert journal.doing == "uninstall"
     away(on)
-    assert all(gone(on, each) for each in (on.id("one"), on.id("two"), space(on.mark)))
+    assert all(on.gone(each) for each in (on.id("one"), on.id("two"), space(on.mark)))
     assert on.get(record_id(f"app-{on.mark}", on.home)) is None
 
 
@@ -343,8 +338,8 @@ def test_what_was_kept_is_the_release_s_again(on: Field) -> None:
     on.install(release)
     done = away(on, delete_data=True)
     assert done.kept == ()
-    assert gone(on, data)
-    assert gone(on, space(on.mark))
+    assert on.gone(data)
+    assert on.gone(space(on.mark))
 
 
 def test_what_was_taken_over_stays_also_the_second_time(on: Field) -> None:
@@ -396,8 +391,8 @@ def test_what_somebody_makes_anew_meanwhile_stays(
         space(on.mark): f"holds {on.id('one')}, which is kept",
     }
     assert on.id("one") not in done.removed
-    assert not gone(on, on.id("one"))
-    assert not gone(on, space(on.mark))
+    assert not on.gone(on.id("one"))
+    assert not on.gone(space(on.mark))
 
 
 def test_a_namespace_that_others_come_to_meanwhile_stays(
@@ -409,7 +404,7 @@ def test_a_namespace_that_others_come_to_meanwhile_stays(
     assert [(each.id, each.why) for each in done.kept] == [
         (space(on.mark), f"{on.id('theirs')} is not of this release")
     ]
-    assert not gone(on, space(on.mark))
+    assert not on.gone(space(on.mark))
 
 
 @pytest.mark.parametrize("kind", ["Secret", "Lease"])
@@ -423,7 +418,7 @@ def test_the_record_s_namespace_stays_for_a_release_that_comes_meanwhile(
     meanwhile(lambda: on.write("airbundle", obj | ({"type": "x"} if kind == "Secret" else {})))
     done = away(on)
     assert [each.id for each in done.kept] == [space(on.home)]
-    assert not gone(on, space(on.home))
+    assert not on.gone(space(on.home))
 
 
 def test_without_the_lease_nothing_is_deleted(on: Field, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -438,7 +433,7 @@ def test_without_the_lease_nothing_is_deleted(on: Field, monkeypatch: pytest.Mon
     monkeypatch.setattr(Held, "require", require)
     with pytest.raises(ClusterError, match="the lease was lost"):
         away(on)
-    assert not gone(on, on.id("one"))
+    assert not on.gone(on.id("one"))
 
 
 def test_an_extension_that_is_down_only_holds_namespaces(
@@ -470,5 +465,5 @@ def test_an_extension_that_is_down_only_holds_namespaces(
     ]
     assert len(asked) == 2  # once a namespace, and not again
     away(on)
-    assert gone(on, on.id("one"))
+    assert on.gone(on.id("one"))
     assert on.get(record_id(f"app-{on.mark}", on.home)) is None

@@ -24,7 +24,7 @@ from tests.parts.registry import Registry
 from tests.releases import crd, deployment, namespace
 from tests.site import AT_ONCE, Field, field_of_work
 from tests.test_transaction import claim
-from tests.test_uninstall import away, gone, space
+from tests.test_uninstall import away, space
 
 pytestmark = pytest.mark.needs("apiserver", "docker-registry")
 
@@ -82,7 +82,7 @@ def test_a_kind_that_only_an_older_version_has_holds_a_namespace(on: Field) -> N
     assert [(each.id, each.why) for each in done.kept] == [
         (space(on.mark), f"Older {on.mark}/one is not of this release")
     ]
-    assert not gone(on, space(on.mark))
+    assert not on.gone(space(on.mark))
 
 
 def test_a_name_that_no_bundle_can_have_is_somebody_s(on: Field) -> None:
@@ -142,7 +142,7 @@ def test_a_volume_without_namespace_is_data_too(on: Field, data: bool) -> None:
     done = away(on, delete_data=data)
     stays = [] if data else [(ObjectId.of(made), "it holds data")]
     assert [(each.id, each.why) for each in done.kept] == stays
-    assert gone(on, ObjectId.of(made)) is data
+    assert on.gone(ObjectId.of(made)) is data
 
 
 @pytest.mark.parametrize("data", [False, True])
@@ -155,13 +155,13 @@ def test_claims_that_a_stateful_set_made_are_the_releases(on: Field, data: bool)
         on.write("controller", each)
     done = away(on, delete_data=data)
     kept = {each.id.name: each.why for each in done.kept}
-    assert gone(on, ObjectId.of(first)) is data
+    assert on.gone(ObjectId.of(first)) is data
     assert kept.get("data-web-0") == (None if data else "it holds data")
     # What others made stays, and so does the namespace that it is in.
-    assert not gone(on, ObjectId.of(theirs))
-    assert not gone(on, ObjectId.of(own))
+    assert not on.gone(ObjectId.of(theirs))
+    assert not on.gone(ObjectId.of(own))
     assert "PersistentVolumeClaim" in kept[on.mark]
-    assert not gone(on, space(on.mark))
+    assert not on.gone(space(on.mark))
 
 
 def test_a_first_install_that_fails_takes_only_the_claims_of_its_own_time(
@@ -182,9 +182,9 @@ def test_a_first_install_that_fails_takes_only_the_claims_of_its_own_time(
     monkeypatch.setattr(installing, "checks_of", lambda *_: Checks(wait=unready))
     with pytest.raises(ClusterError, match="what it made was removed again"):
         on.install(on.release(web, version="1.0.0"))
-    assert gone(on, on.id("web", "StatefulSet", "apps/v1"))
-    assert gone(on, on.id("data-web-1", "PersistentVolumeClaim"))
-    assert not gone(on, on.id("data-web-0", "PersistentVolumeClaim"))
+    assert on.gone(on.id("web", "StatefulSet", "apps/v1"))
+    assert on.gone(on.id("data-web-1", "PersistentVolumeClaim"))
+    assert not on.gone(on.id("data-web-0", "PersistentVolumeClaim"))
 
 
 def test_what_a_controller_must_let_go_of_goes_before_it(on: Field) -> None:
@@ -196,7 +196,7 @@ def test_what_a_controller_must_let_go_of_goes_before_it(on: Field) -> None:
     name = f"app-{on.mark}"
     with pytest.raises(ClusterError, match=r"Thing .*/one: is still being deleted after 1 seconds"):
         uninstall(name, on.access, SILENT, timeout=1)
-    assert not gone(on, on.id("operator", "Deployment", "apps/v1"))
+    assert not on.gone(on.id("operator", "Deployment", "apps/v1"))
 
 
 def test_what_an_attempt_before_this_one_left_stays_when_this_one_fails(
@@ -226,7 +226,7 @@ def test_what_an_attempt_before_this_one_left_stays_when_this_one_fails(
     with pytest.raises(ClusterError, match=r"1\.0\.0 is what runs"):
         on.install(newer)
     for each in (claim(on, "data"), place, theirs):
-        assert not gone(on, ObjectId.of(each))
+        assert not on.gone(ObjectId.of(each))
     # They are the release's still: an uninstall knows them.
     kept = {each.id for each in away(on, delete_data=True).kept}
     assert kept == {ObjectId.of(place)}
